@@ -1,0 +1,87 @@
+#include "base/thread_pool.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/checked.h"
+
+namespace sutra {
+namespace {
+
+// About 20 µs: longer than the serial work between two products of a layer, shorter than what a
+// sleeping core costs in power.
+constexpr int kSpins = 4000;
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Spins, then sleeps, until value differs from `old`.
+uint32_t wait_for_change(const std::atomic<uint32_t>& value, uint32_t old) {
+  for (int spin = 0; spin < kSpins; ++spin) {
+    const uint32_t now = value.load(std::memory_order_acquire);
+    if (now != old) return now;
+    relax();
+  }
+  for (;;) {
+    value.wait(old, std::memory_order_acquire);
+    const uint32_t now = value.load(std::memory_order_acquire);
+    if (now != old) return now;
+  }
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(size_t n_threads) {
+  SUTRA_ASSERT(n_threads >= 1);
+  workers_.reserve(n_threads - 1);
+  for (size_t i = 1; i < n_threads; ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(size_t n, size_t grain, Call call, const void* context) {
+  SUTRA_ASSERT(grain >= 1);
+  const size_t share = round_up(div_up(n, size()), grain);
+  if (workers_.empty() || share >= n) {
+    if (n > 0) call(context, 0, n);
+    return;
+  }
+  call_ = call;
+  context_ = context;
+  n_ = n;
+  share_ = share;
+  pending_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  run_share(0);
+  uint32_t left = pending_.load(std::memory_order_acquire);
+  while (left != 0) left = wait_for_change(pending_, left);
+}
+
+void ThreadPool::run_share(size_t index) const {
+  const size_t first = std::min(n_, index * share_);
+  const size_t last = std::min(n_, first + share_);
+  if (first < last) call_(context_, first, last);
+}
+
+void ThreadPool::work(size_t index) {
+  uint32_t seen = 0;
+  for (;;) {
+    seen = wait_for_change(generation_, seen);
+    if (stop_.load()) return;
+    run_share(index);
+    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+  }
+}
+
+}  // namespace sutra
