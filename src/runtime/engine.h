@@ -1,0 +1,113 @@
+// A loaded model, its tokenizer and its threads; and the job that loads them from bytes.
+// With session.h, jobs.h the only headers that bindings and programs include.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "io/safetensors.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+
+namespace sutra {
+
+struct LoadOptions {
+  // float32 activations and weights as stored: no activation quantisation, 4-bit weights widened.
+  bool exact = false;
+  // A8: activations in 8 bits, faster and a little less exact. Ignored with `exact`.
+  bool int8_activations = false;
+  size_t n_threads = 1;
+};
+
+struct ModelInfo {
+  std::string architecture;   // "rwkv7", "mamba"
+  std::string quantization;   // "4-bit, group 128", "float16", "float32"
+  uint64_t n_parameters = 0;  // weights of the unquantised model
+  uint64_t weight_bytes = 0;  // as held in memory
+  uint64_t state_bytes = 0;   // one session's recurrent state
+  size_t n_layer = 0;
+  size_t n_embd = 0;
+  size_t vocab_size = 0;
+  size_t n_threads = 0;
+  bool exact = false;
+  bool has_tokenizer = false;
+  uint64_t model_hash = 0;  // of names, shapes and bytes of all tensors
+  // Tensors in the file that this architecture has no use for.
+  std::vector<std::string> unused_tensors;
+};
+
+// Immutable after loading; shared by any number of sessions. Calls must come from one thread at a time.
+class Engine {
+ public:
+  [[nodiscard]] const ModelInfo& info() const { return info_; }
+  [[nodiscard]] const Model& model() const { return *model_; }
+  // Null where no tokenizer was given: the engine still takes ids.
+  [[nodiscard]] const text::Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
+  [[nodiscard]] std::optional<int32_t> bos_token_id() const { return bos_token_id_; }
+  [[nodiscard]] bool is_eos(int32_t id) const;
+  // The forward pass on this engine's threads. See Model::forward.
+  [[nodiscard]] Result<Workspace> create_workspace(size_t max_tokens) const;
+  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
+               std::span<float> logits) const;
+  // kInvalidArgument when an id is outside the vocabulary.
+  [[nodiscard]] Status check_ids(std::span<const int32_t> ids) const;
+
+ private:
+  friend class ModelLoader;
+  ModelInfo info_;
+  std::unique_ptr<Model> model_;
+  std::optional<text::Tokenizer> tokenizer_;
+  std::optional<int32_t> bos_token_id_;
+  std::vector<int32_t> eos_token_ids_;
+  std::unique_ptr<ThreadPool> pool_;
+};
+
+// Loads a model from bytes that arrive in any slices: config, optionally a tokenizer, then each weight
+// file in turn. No file is ever held whole. After an error the loader is dead; nothing else is touched.
+class ModelLoader {
+ public:
+  static Result<ModelLoader> create(const LoadOptions& options);
+
+  // config.json; `overrides` replaces values of known keys ("group_norm_epsilon=1e-5").
+  Status set_config(std::span<const std::byte> json, std::span<const std::string> overrides = {});
+  // tokenizer.json
+  Status set_tokenizer(std::span<const std::byte> json);
+
+  // One .safetensors file of `size_bytes`: begin_file, feed until all bytes were given, end_file.
+  Status begin_file(std::string_view name, uint64_t size_bytes);
+  Status feed(std::span<const std::byte> chunk);
+  Status end_file();
+
+  // Repacks the weights and returns the engine. Needs set_config and every weight file.
+  Result<std::shared_ptr<const Engine>> finish();
+
+ private:
+  ModelLoader() = default;
+  LoadOptions options_;
+  std::optional<ModelConfig> config_;
+  std::optional<text::Tokenizer> tokenizer_;
+  std::unique_ptr<TensorMap> tensors_;
+  std::optional<SafetensorsStream> stream_;
+};
+
+// The native program's and tests' way to a model: a folder (config.json, *.safetensors or an index,
+// tokenizer.json) read in chunks. Not built for wasm.
+struct FolderOptions {
+  LoadOptions load;
+  std::string tokenizer_path;  // empty: tokenizer.json beside the model, if there
+  std::vector<std::string> overrides;
+};
+Result<std::shared_ptr<const Engine>> load_model_folder(const std::string& path, const FolderOptions& options);
+
+// Checks every kernel variant that this build may run against the scalar one, on fixed small data.
+Status run_self_test();
+
+}  // namespace sutra

@@ -1,0 +1,74 @@
+// Text generation as a job: one prompt chunk or one token a step, so that whoever calls owns progress,
+// cancellation and yielding. Stopping is not calling step() again; the session stays usable.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/session.h"
+#include "sample/sampler.h"
+
+namespace sutra {
+
+struct GenerateOptions {
+  uint64_t max_tokens = 256;
+  sample::Options sampling;
+  // Generation ends before the first of these strings; they are not part of the text.
+  std::vector<std::string> stop;
+};
+
+enum class StopReason : uint8_t { kNone, kEos, kStop, kLength };
+std::string_view stop_reason_name(StopReason reason);  // "none", "eos", "stop", "length"
+
+struct GenerationStep {
+  enum class Kind : uint8_t { kPrefill, kToken, kDone };
+  Kind kind = Kind::kDone;
+  // kPrefill: prompt tokens consumed so far.
+  uint64_t n_prompt_done = 0;
+  // kToken: the token, its log probability under the filtered distribution, and the text that became
+  // certain with it (whole characters; may be empty while a character or a stop string is incomplete).
+  // kDone: the last text, if any was held back.
+  int32_t id = -1;
+  float logprob = 0;
+  std::string text;
+  // kDone only.
+  StopReason stop_reason = StopReason::kNone;
+};
+
+class Generation {
+ public:
+  // Encodes `prompt` (no special tokens added) or takes ids. An empty prompt continues the session; on
+  // a fresh session it starts from the model's begin-of-text token, kInvalidArgument if it has none.
+  // kNotFound for text without a tokenizer, kInvalidArgument for bad options. The session must outlive
+  // the generation and not be used by anybody else meanwhile.
+  static Result<Generation> create(Session& session, std::string_view prompt, const GenerateOptions& options);
+  static Result<Generation> create(Session& session, std::vector<int32_t> prompt_ids, const GenerateOptions& options);
+
+  Result<GenerationStep> step();
+
+  [[nodiscard]] uint64_t n_prompt_tokens() const { return prompt_ids_.size(); }
+  [[nodiscard]] uint64_t n_generated() const { return n_generated_; }
+
+ private:
+  Generation(Session& session, std::vector<int32_t> prompt_ids, const GenerateOptions& options);
+  Result<GenerationStep> prefill_step();
+  Result<GenerationStep> token_step();
+  GenerationStep finish(StopReason reason);
+  // Moves what can no longer become part of a stop string out of held_.
+  std::string release_text();
+
+  Session* session_;
+  GenerateOptions options_;
+  std::vector<int32_t> prompt_ids_;
+  uint64_t n_prompt_done_ = 0;
+  uint64_t n_generated_ = 0;
+  sample::Sampler sampler_;
+  std::optional<text::StreamDecoder> decoder_;
+  std::string held_;
+  bool done_ = false;
+};
+
+}  // namespace sutra
