@@ -1,0 +1,40 @@
+// The copy of the page that works without a network, and the update that waits for the person's word.
+import { computed, signal } from '@preact/signals';
+import { registerSW } from 'virtual:pwa-register';
+import { ready } from './engine';
+
+/** `waiting`: being prepared. `kept`: the page itself works without a network. `none`: this browser cannot. */
+const copy = signal<'waiting' | 'kept' | 'none'>('waiting');
+
+export type Offline = 'waiting' | 'ready' | 'page only' | 'none';
+
+/** Whether the page would write a story without a network after a reload. */
+export const offline = computed<Offline>(() => {
+  if (copy.value !== 'kept') return copy.value;
+  if (!ready.value) return 'waiting';
+  return ready.value.choice.opened ? 'page only' : 'ready';
+});
+
+export const updateWaits = signal(false);
+
+let activate: (reload?: boolean) => Promise<void> = async () => undefined;
+
+export function prepareOffline(): void {
+  if (!('serviceWorker' in navigator) || import.meta.env.DEV) {
+    copy.value = 'none';
+    return;
+  }
+  activate = registerSW({
+    onNeedRefresh: () => {
+      updateWaits.value = true;
+    },
+    onRegisterError: () => {
+      copy.value = 'none';
+    },
+  });
+  void navigator.serviceWorker.ready.then(() => {
+    copy.value = 'kept';
+  });
+}
+
+export const update = (): Promise<void> => activate(true);
