@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "io/safetensors.h"
+#include "io/safetensors_stream.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 
@@ -39,7 +39,7 @@ struct ModelInfo {
   size_t n_threads = 0;
   bool exact = false;
   bool has_tokenizer = false;
-  uint64_t model_hash = 0;  // of names, shapes and bytes of all tensors
+  std::string model_hash;  // SHA-256 over names, dtypes, shapes and first bytes of all tensors
   // Tensors in the file that this architecture has no use for.
   std::vector<std::string> unused_tensors;
 };

@@ -1,0 +1,182 @@
+#include "model/config.h"
+
+#include <cmath>
+
+namespace sutra {
+namespace {
+
+// Bounds that no real model reaches: they keep products of dimensions far from 64 bits.
+constexpr uint64_t kMaxLayers = 1024;
+constexpr uint64_t kMaxWidth = 1 << 20;
+constexpr uint64_t kMaxVocab = 1 << 24;
+
+Result<size_t> width(const JsonObject& json, std::string_view key) {
+  SUTRA_ASSIGN(const uint64_t value, json.required_uint(key, 1, kMaxWidth));
+  return static_cast<size_t>(value);
+}
+
+Result<size_t> width_or(const JsonObject& json, std::string_view key, size_t fallback) {
+  SUTRA_ASSIGN(const uint64_t value, json.optional_uint(key, fallback, 1, kMaxWidth));
+  return static_cast<size_t>(value);
+}
+
+Result<float> epsilon(const JsonObject& json, std::string_view key, double fallback) {
+  SUTRA_ASSIGN(const double value, json.optional_float(key, fallback));
+  if (!std::isfinite(value) || value < 0 || value > 1) {
+    return fail(ErrorCode::kMalformed, "config.json: '", key, "' must be between 0 and 1, found ", value);
+  }
+  return static_cast<float>(value);
+}
+
+// Values of a key that Sutra computes with one setting only.
+Status require_string(const JsonObject& json, std::string_view key, std::string_view only) {
+  SUTRA_ASSIGN(const std::string value, json.optional_string(key, only));
+  if (value != only) {
+    return fail(ErrorCode::kUnsupported, "config.json: '", key, "' must be \"", only, "\", found \"", printable(value), "\"");
+  }
+  return {};
+}
+
+// flash-linear-attention's default for a low rank: max(32, round(factor · sqrt(C) / 32) · 32).
+size_t default_low_rank(size_t n_embd, double factor) {
+  const double rounded = std::round(factor * std::sqrt(static_cast<double>(n_embd)) / 32) * 32;
+  return static_cast<size_t>(std::max(32.0, rounded));
+}
+
+Result<Rwkv7Config> read_rwkv7(const JsonObject& json) {
+  Rwkv7Config c{};
+  SUTRA_ASSIGN(const uint64_t n_layer, json.required_uint("num_hidden_layers", 1, kMaxLayers));
+  SUTRA_ASSIGN(const uint64_t vocab_size, json.required_uint("vocab_size", 1, kMaxVocab));
+  c.n_layer = static_cast<size_t>(n_layer);
+  c.vocab_size = static_cast<size_t>(vocab_size);
+  SUTRA_ASSIGN(c.n_embd, width(json, "hidden_size"));
+  SUTRA_ASSIGN(c.head_size, width_or(json, "head_dim", 64));
+  if (c.n_embd % c.head_size != 0) {
+    return fail(ErrorCode::kMalformed, "config.json: hidden_size ", c.n_embd, " is not a multiple of head_dim ", c.head_size);
+  }
+  c.n_head = c.n_embd / c.head_size;
+  SUTRA_ASSIGN(const size_t num_heads, width_or(json, "num_heads", c.n_head));
+  if (num_heads != c.n_head) {
+    return fail(ErrorCode::kMalformed, "config.json: num_heads must be hidden_size / head_dim = ", c.n_head, ", found ", num_heads);
+  }
+  SUTRA_ASSIGN(const std::vector<uint64_t> value_dim, json.optional_uints("value_dim"));
+  for (const uint64_t dim : value_dim) {
+    if (dim != c.n_embd) {
+      return fail(ErrorCode::kUnsupported, "config.json: value_dim must equal hidden_size ", c.n_embd, ", found ", dim);
+    }
+  }
+  SUTRA_ASSIGN(const double ratio, json.optional_float("hidden_ratio", 4.0));
+  const double default_ffn = std::ceil(static_cast<double>(c.n_embd) * ratio / 32) * 32;
+  if (!(default_ffn >= 1 && default_ffn <= static_cast<double>(kMaxWidth))) {
+    return fail(ErrorCode::kMalformed, "config.json: 'hidden_ratio' cannot be ", ratio);
+  }
+  SUTRA_ASSIGN(c.dim_ffn, width_or(json, "intermediate_size", static_cast<size_t>(default_ffn)));
+  SUTRA_ASSIGN(c.decay_low_rank, width_or(json, "decay_low_rank_dim", default_low_rank(c.n_embd, 1.8)));
+  SUTRA_ASSIGN(c.a_low_rank, width_or(json, "a_low_rank_dim", default_low_rank(c.n_embd, 1.8)));
+  SUTRA_ASSIGN(c.v_low_rank, width_or(json, "v_low_rank_dim", default_low_rank(c.n_embd, 1.3)));
+  SUTRA_ASSIGN(c.gate_low_rank, width_or(json, "gate_low_rank_dim", default_low_rank(c.n_embd, 5.0)));
+  SUTRA_TRY(require_string(json, "hidden_act", "sqrelu"));
+  SUTRA_ASSIGN(const bool norm_first, json.optional_bool("norm_first", true));
+  SUTRA_ASSIGN(const bool norm_bias, json.optional_bool("norm_bias", true));
+  if (!norm_first || !norm_bias) {
+    return fail(ErrorCode::kUnsupported, "config.json: RWKV-7 needs norm_first and norm_bias to be true");
+  }
+  SUTRA_ASSIGN(c.tie_word_embeddings, json.optional_bool("tie_word_embeddings", false));
+  SUTRA_ASSIGN(c.layer_norm_eps, epsilon(json, "norm_eps", 1e-5));
+  const double default_group_eps = static_cast<double>(c.head_size) * static_cast<double>(c.layer_norm_eps);
+  SUTRA_ASSIGN(c.group_norm_eps, epsilon(json, "group_norm_epsilon", default_group_eps));
+  return c;
+}
+
+Result<MambaConfig> read_mamba(const JsonObject& json) {
+  MambaConfig c{};
+  SUTRA_ASSIGN(const uint64_t n_layer, json.required_uint("num_hidden_layers", 1, kMaxLayers));
+  SUTRA_ASSIGN(const uint64_t vocab_size, json.required_uint("vocab_size", 1, kMaxVocab));
+  c.n_layer = static_cast<size_t>(n_layer);
+  c.vocab_size = static_cast<size_t>(vocab_size);
+  SUTRA_ASSIGN(c.d_model, width(json, "hidden_size"));
+  SUTRA_ASSIGN(const size_t expand, width_or(json, "expand", 2));
+  SUTRA_ASSIGN(c.d_inner, width_or(json, "intermediate_size", c.d_model * expand));
+  SUTRA_ASSIGN(c.d_state, width_or(json, "state_size", 16));
+  SUTRA_ASSIGN(const uint64_t d_conv, json.optional_uint("conv_kernel", 4, 1, 64));
+  c.d_conv = static_cast<size_t>(d_conv);
+  SUTRA_ASSIGN(c.dt_rank, width_or(json, "time_step_rank", (c.d_model + 15) / 16));
+  SUTRA_ASSIGN(c.use_bias, json.optional_bool("use_bias", false));
+  SUTRA_ASSIGN(c.use_conv_bias, json.optional_bool("use_conv_bias", true));
+  SUTRA_ASSIGN(c.tie_word_embeddings, json.optional_bool("tie_word_embeddings", true));
+  SUTRA_TRY(require_string(json, "hidden_act", "silu"));
+  SUTRA_ASSIGN(c.rms_norm_eps, epsilon(json, "layer_norm_epsilon", 1e-5));
+  return c;
+}
+
+Result<std::optional<AwqConfig>> read_awq(const JsonObject& json) {
+  SUTRA_ASSIGN(const std::optional<JsonObject> quantization, json.optional_object("quantization_config"));
+  if (!quantization) return std::nullopt;
+  SUTRA_TRY(require_string(*quantization, "quant_method", "awq"));
+  SUTRA_TRY(require_string(*quantization, "version", "gemm"));
+  SUTRA_ASSIGN(const uint64_t bits, quantization->required_uint("bits", 1, 16));
+  if (bits != 4) return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'bits' must be 4, found ", bits);
+  SUTRA_ASSIGN(const bool zero_point, quantization->optional_bool("zero_point", true));
+  if (!zero_point) return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'zero_point' must be true");
+  SUTRA_ASSIGN(const uint64_t group_size, quantization->required_uint("group_size", 1, kMaxWidth));
+  if (group_size != 32 && group_size != 64 && group_size != 128) {
+    return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'group_size' must be 32, 64 or 128, found ", group_size);
+  }
+  return AwqConfig{static_cast<size_t>(group_size)};
+}
+
+// One id, or a list of them.
+Result<std::vector<int32_t>> read_token_ids(const JsonObject& json, std::string_view key) {
+  std::vector<int32_t> ids;
+  if (!json.has(key)) return ids;
+  if (const auto one = json.required_uint(key, 0, kMaxVocab); one) {
+    ids.push_back(static_cast<int32_t>(*one));
+    return ids;
+  }
+  SUTRA_ASSIGN(const std::vector<uint64_t> list, json.optional_uints(key));
+  for (const uint64_t id : list) {
+    if (id > kMaxVocab) return fail(ErrorCode::kMalformed, "config.json: '", key, "' holds ", id, ", which is no token id");
+    ids.push_back(static_cast<int32_t>(id));
+  }
+  return ids;
+}
+
+}  // namespace
+
+std::string_view ModelConfig::architecture_name() const {
+  return std::holds_alternative<Rwkv7Config>(architecture) ? "rwkv7" : "mamba";
+}
+
+size_t ModelConfig::vocab_size() const {
+  return std::visit([](const auto& c) { return c.vocab_size; }, architecture);
+}
+
+size_t ModelConfig::n_layer() const {
+  return std::visit([](const auto& c) { return c.n_layer; }, architecture);
+}
+
+size_t ModelConfig::n_embd() const {
+  if (const auto* rwkv7 = std::get_if<Rwkv7Config>(&architecture)) return rwkv7->n_embd;
+  return std::get<MambaConfig>(architecture).d_model;
+}
+
+Result<ModelConfig> read_model_config(const JsonObject& json) {
+  ModelConfig config;
+  SUTRA_ASSIGN(const std::string model_type, json.required_string("model_type"));
+  if (model_type == "rwkv7") {
+    SUTRA_ASSIGN(config.architecture, read_rwkv7(json));
+  } else if (model_type == "mamba") {
+    SUTRA_ASSIGN(config.architecture, read_mamba(json));
+  } else {
+    return fail(ErrorCode::kUnsupported, "config.json: model_type \"", printable(model_type),
+                "\" is not supported; \"rwkv7\" and \"mamba\" are");
+  }
+  SUTRA_ASSIGN(config.awq, read_awq(json));
+  SUTRA_ASSIGN(const std::vector<int32_t> bos, read_token_ids(json, "bos_token_id"));
+  if (!bos.empty()) config.bos_token_id = bos.front();
+  SUTRA_ASSIGN(config.eos_token_ids, read_token_ids(json, "eos_token_id"));
+  SUTRA_TRY(json.refuse_unread_overrides());
+  return config;
+}
+
+}  // namespace sutra

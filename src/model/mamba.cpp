@@ -1,0 +1,219 @@
+#include "model/mamba.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/conv1d/conv1d.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/norm/norm.h"
+#include "kernels/selective_scan/selective_scan.h"
+
+namespace sutra {
+namespace {
+
+// Channels that one thread takes at a time in the convolution and the scan: the widest vector.
+constexpr size_t kChannelGrain = 16;
+
+enum Field : size_t { kConv, kSsm };
+
+StateLayout make_layout(const MambaConfig& c) {
+  StateLayout layout;
+  layout.add({"conv", 0, c.n_layer, c.d_conv, c.d_inner, true, {c.n_layer, c.d_inner, c.d_conv}});
+  layout.add({"ssm", 0, c.n_layer, c.d_state, c.d_inner, true, {c.n_layer, c.d_inner, c.d_state}});
+  return layout;
+}
+
+const float* data(const Tensor& tensor) { return tensor.as<float>().data(); }
+const float* data_or_null(const Tensor& tensor) { return tensor.bytes().empty() ? nullptr : data(tensor); }
+
+// [n_rows, n_cols] (whatever dimensions of one lie between) to [n_cols, n_rows].
+Result<Tensor> transposed(const Tensor& source, size_t n_rows, size_t n_cols) {
+  SUTRA_ASSIGN(Tensor result, Tensor::create(Dtype::kF32, {n_cols, n_rows}));
+  const auto in = source.as<float>();
+  const auto out = result.as<float>();
+  for (size_t row = 0; row < n_rows; ++row) {
+    for (size_t col = 0; col < n_cols; ++col) out[col * n_rows + row] = in[row * n_cols + col];
+  }
+  return result;
+}
+
+}  // namespace
+
+// Every intermediate of a chunk of T tokens.
+struct Mamba::Buffers {
+  float* x;        // [T, d_model] residual stream
+  float* x_norm;   // [T, d_model]
+  float* u_z;      // [T, 2 · d_inner]: u, then z
+  float* u;        // [T, d_inner] after the convolution
+  float* dt_B_C;   // [T, dt_rank + 2 · d_state]
+  float* dt_low;   // [T, dt_rank]: its first columns, dense
+  float* dt;       // [T, d_inner]
+  float* y;        // [T, d_inner]
+  LinearScratch scratch;
+};
+
+Mamba::Buffers Mamba::carve(Arena& arena, size_t n_tokens) const {
+  Buffers b{};
+  b.x = arena.take<float>(n_tokens * config_.d_model);
+  b.x_norm = arena.take<float>(n_tokens * config_.d_model);
+  b.u_z = arena.take<float>(n_tokens * 2 * config_.d_inner);
+  b.u = arena.take<float>(n_tokens * config_.d_inner);
+  b.dt_B_C = arena.take<float>(n_tokens * (config_.dt_rank + 2 * config_.d_state));
+  b.dt_low = arena.take<float>(n_tokens * config_.dt_rank);
+  b.dt = arena.take<float>(n_tokens * config_.d_inner);
+  b.y = arena.take<float>(n_tokens * config_.d_inner);
+  size_t scratch_bytes = 0;
+  for_each_linear([&](const Linear& l) { scratch_bytes = std::max(scratch_bytes, l.scratch_bytes(n_tokens)); });
+  b.scratch.activations = arena.take<std::byte>(scratch_bytes);
+  return b;
+}
+
+void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
+  const Block& block = blocks_[layer];
+  const size_t d_model = config_.d_model, d_inner = config_.d_inner, d_state = config_.d_state;
+  const size_t dt_rank = config_.dt_rank;
+  const size_t bc_stride = dt_rank + 2 * d_state;
+  float* conv_state = state.field(layout_.fields[kConv]) + layer * config_.d_conv * d_inner;
+  float* ssm_state = state.field(layout_.fields[kSsm]) + layer * d_state * d_inner;
+
+  kernels::rms_norm({b.x, n_tokens, d_model, data(block.norm), config_.rms_norm_eps, b.x_norm});
+
+  // [u; z] = W_in h
+  block.in_proj.forward(b.x_norm, n_tokens, b.u_z, b.scratch, pool);
+  if (config_.use_bias) kernels::add_bias(b.u_z, data(block.in_proj_bias), n_tokens, 2 * d_inner, b.u_z);
+
+  // u = silu(conv1d(u))
+  pool.parallel_for(d_inner, kChannelGrain, [&](size_t first, size_t last) {
+    kernels::conv1d({b.u_z, 2 * d_inner, n_tokens, d_inner, config_.d_conv, first, last, data(block.conv1d),
+                     data_or_null(block.conv1d_bias), kernels::Conv1dActivation::kSilu, conv_state, b.u});
+  });
+
+  // [dt; B; C] = W_x u;   dt = softplus(W_dt dt + b)
+  block.x_proj.forward(b.u, n_tokens, b.dt_B_C, b.scratch, pool);
+  for (size_t t = 0; t < n_tokens; ++t) std::copy_n(b.dt_B_C + t * bc_stride, dt_rank, b.dt_low + t * dt_rank);
+  block.dt_proj.forward(b.dt_low, n_tokens, b.dt, b.scratch, pool);
+  kernels::add_bias(b.dt, data(block.dt_bias), n_tokens, d_inner, b.dt);
+  kernels::softplus(b.dt, n_tokens * d_inner, b.dt);
+
+  // y = selective_scan(u, dt, A, B, C, D) ⊙ silu(z)
+  pool.parallel_for(d_inner, kChannelGrain, [&](size_t first, size_t last) {
+    kernels::SelectiveScanArgs scan{};
+    scan.u = b.u;
+    scan.dt = b.dt;
+    scan.A = data(block.A);
+    scan.B = b.dt_B_C + dt_rank;
+    scan.C = b.dt_B_C + dt_rank + d_state;
+    scan.bc_stride = bc_stride;
+    scan.D = data(block.D);
+    scan.z = b.u_z + d_inner;
+    scan.z_stride = 2 * d_inner;
+    scan.n_tokens = n_tokens;
+    scan.n_channels = d_inner;
+    scan.n_state = d_state;
+    scan.first_channel = first;
+    scan.last_channel = last;
+    scan.state = ssm_state;
+    scan.y = b.y;
+    kernels::selective_scan(scan);
+  });
+
+  block.out_proj.forward(b.y, n_tokens, b.x_norm, b.scratch, pool);
+  if (config_.use_bias) kernels::add_bias(b.x_norm, data(block.out_proj_bias), n_tokens, d_model, b.x_norm);
+  kernels::add(b.x, b.x_norm, n_tokens * d_model, b.x);
+}
+
+void Mamba::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
+                    ThreadPool& pool, std::span<float> logits) const {
+  const size_t n_tokens = ids.size();
+  const size_t d_model = config_.d_model;
+  SUTRA_ASSERT(n_tokens >= 1 && n_tokens <= workspace.max_tokens);
+  Arena arena(workspace.buffer.bytes());
+  const Buffers b = carve(arena, n_tokens);
+
+  for (size_t t = 0; t < n_tokens; ++t) embeddings_.copy_row(static_cast<size_t>(ids[t]), b.x + t * d_model);
+  for (size_t layer = 0; layer < config_.n_layer; ++layer) mix(layer, state, n_tokens, b, pool);
+  state.n_tokens += n_tokens;
+
+  if (wanted == LogitsWanted::kNone) return;
+  const size_t n_wanted = wanted == LogitsWanted::kAll ? n_tokens : 1;
+  SUTRA_ASSERT(logits.size() == n_wanted * config_.vocab_size);
+  const float* x = b.x + (n_tokens - n_wanted) * d_model;
+  kernels::rms_norm({x, n_wanted, d_model, data(norm_f_), config_.rms_norm_eps, b.x_norm});
+  (head_ ? *head_ : embeddings_).forward(b.x_norm, n_wanted, logits.data(), b.scratch, pool);
+}
+
+template <class Visit>
+void Mamba::for_each_linear(const Visit& visit) const {
+  visit(embeddings_);
+  for (const Block& block : blocks_) {
+    for (const Linear* linear : {&block.in_proj, &block.x_proj, &block.dt_proj, &block.out_proj}) visit(*linear);
+  }
+  if (head_) visit(*head_);
+}
+
+Result<Workspace> Mamba::create_workspace(size_t max_tokens) const {
+  Arena measure;
+  carve(measure, max_tokens);
+  Workspace workspace;
+  SUTRA_ASSIGN(workspace.buffer, AlignedBuffer::create(measure.used()));
+  workspace.max_tokens = max_tokens;
+  return workspace;
+}
+
+uint64_t Mamba::weight_bytes() const {
+  uint64_t bytes = 0;
+  for_each_linear([&](const Linear& linear) { bytes += linear.weight_bytes(); });
+  return bytes;
+}
+
+Result<Mamba::Block> Mamba::take_block(size_t layer, TensorMap& tensors, const ModelConfig& config,
+                                       const WeightOptions& options) const {
+  const MambaConfig& c = config_;
+  const std::string p = concat("backbone.layers.", layer, ".");
+  const std::string mixer = p + "mixer.";
+  const auto linear = [&](std::string_view name, size_t n_out, size_t n_in) {
+    return Linear::take(tensors, mixer + std::string(name), n_out, n_in, config, options);
+  };
+  Block b;
+  SUTRA_ASSIGN(b.norm, take_vector(tensors, p + "norm.weight", {c.d_model}));
+  SUTRA_ASSIGN(b.in_proj, linear("in_proj", 2 * c.d_inner, c.d_model));
+  SUTRA_ASSIGN(const Tensor conv1d, take_vector(tensors, mixer + "conv1d.weight", {c.d_inner, 1, c.d_conv}));
+  SUTRA_ASSIGN(b.conv1d, transposed(conv1d, c.d_inner, c.d_conv));
+  if (c.use_conv_bias) {
+    SUTRA_ASSIGN(b.conv1d_bias, take_vector(tensors, mixer + "conv1d.bias", {c.d_inner}));
+  }
+  SUTRA_ASSIGN(b.x_proj, linear("x_proj", c.dt_rank + 2 * c.d_state, c.d_inner));
+  SUTRA_ASSIGN(b.dt_proj, linear("dt_proj", c.d_inner, c.dt_rank));
+  SUTRA_ASSIGN(b.dt_bias, take_vector(tensors, mixer + "dt_proj.bias", {c.d_inner}));
+  SUTRA_ASSIGN(const Tensor A_log, take_vector(tensors, mixer + "A_log", {c.d_inner, c.d_state}));
+  SUTRA_ASSIGN(b.A, transposed(A_log, c.d_inner, c.d_state));
+  // In double and rounded once, so that every platform's library gives the same float.
+  for (float& value : b.A.as<float>()) value = static_cast<float>(-std::exp(static_cast<double>(value)));
+  SUTRA_ASSIGN(b.D, take_vector(tensors, mixer + "D", {c.d_inner}));
+  SUTRA_ASSIGN(b.out_proj, linear("out_proj", c.d_model, c.d_inner));
+  if (c.use_bias) {
+    SUTRA_ASSIGN(b.in_proj_bias, take_vector(tensors, mixer + "in_proj.bias", {2 * c.d_inner}));
+    SUTRA_ASSIGN(b.out_proj_bias, take_vector(tensors, mixer + "out_proj.bias", {c.d_model}));
+  }
+  return b;
+}
+
+Result<std::unique_ptr<Model>> Mamba::create(const ModelConfig& config, TensorMap& tensors,
+                                             const WeightOptions& options) {
+  auto model = std::make_unique<Mamba>();
+  model->config_ = std::get<MambaConfig>(config.architecture);
+  const MambaConfig& c = model->config_;
+  model->layout_ = make_layout(c);
+  SUTRA_ASSIGN(model->embeddings_, Linear::take(tensors, "backbone.embeddings", c.vocab_size, c.d_model, config, options));
+  for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    SUTRA_ASSIGN(Block block, model->take_block(layer, tensors, config, options));
+    model->blocks_.push_back(std::move(block));
+  }
+  SUTRA_ASSIGN(model->norm_f_, take_vector(tensors, "backbone.norm_f.weight", {c.d_model}));
+  if (!c.tie_word_embeddings) {
+    SUTRA_ASSIGN(model->head_, Linear::take(tensors, "lm_head", c.vocab_size, c.d_model, config, options));
+  }
+  return model;
+}
+
+}  // namespace sutra

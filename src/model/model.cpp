@@ -1,0 +1,13 @@
+#include "model/model.h"
+
+#include "model/mamba.h"
+#include "model/rwkv7.h"
+
+namespace sutra {
+
+Result<std::unique_ptr<Model>> build_model(const ModelConfig& config, TensorMap& tensors, const WeightOptions& options) {
+  if (std::holds_alternative<Rwkv7Config>(config.architecture)) return Rwkv7::create(config, tensors, options);
+  return Mamba::create(config, tensors, options);
+}
+
+}  // namespace sutra

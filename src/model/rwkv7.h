@@ -1,0 +1,68 @@
+// RWKV-7. Equations, names and shapes: models/rwkv.md; the code follows it line by line.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "model/linear.h"
+#include "model/model.h"
+
+namespace sutra {
+
+class Rwkv7 final : public Model {
+ public:
+  static Result<std::unique_ptr<Model>> create(const ModelConfig& config, TensorMap& tensors,
+                                               const WeightOptions& options);
+
+  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
+               std::span<float> logits) const override;
+  [[nodiscard]] Result<Workspace> create_workspace(size_t max_tokens) const override;
+  [[nodiscard]] const StateLayout& state_layout() const override { return layout_; }
+  [[nodiscard]] uint64_t weight_bytes() const override;
+
+ private:
+  struct NormWeights {
+    Tensor weight, bias;
+  };
+  struct TimeMix {
+    NormWeights ln1;
+    Tensor x_r, x_w, x_k, x_v, x_a, x_g;
+    Linear receptance, key, value, output;
+    Linear w1, w2, a1, a2, v1, v2, g1, g2;
+    Tensor w0, a0, v0;
+    Tensor k_k, k_a, r_k;
+    NormWeights ln_x;
+  };
+  struct ChannelMix {
+    NormWeights ln2;
+    Tensor x_k;
+    Linear key, value;
+  };
+  struct Block {
+    TimeMix att;
+    ChannelMix ffn;
+  };
+  struct Buffers;
+
+  static Result<NormWeights> take_norm(TensorMap& tensors, std::string_view name, size_t n_embd);
+  Result<TimeMix> take_time_mix(size_t layer, TensorMap& tensors, const ModelConfig& config,
+                                const WeightOptions& options) const;
+  Result<ChannelMix> take_channel_mix(size_t layer, TensorMap& tensors, const ModelConfig& config,
+                                      const WeightOptions& options) const;
+  void time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
+  void channel_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
+  void layer_norm(const NormWeights& norm, const float* x, size_t n_tokens, float* y) const;
+  Buffers carve(Arena& arena, size_t n_tokens) const;
+  template <class Visit>
+  void for_each_linear(const Visit& visit) const;
+
+  Rwkv7Config config_;
+  StateLayout layout_;
+  Linear embeddings_;
+  NormWeights ln0_;
+  std::vector<Block> blocks_;
+  NormWeights ln_out_;
+  std::optional<Linear> head_;  // empty: tied to the embeddings
+};
+
+}  // namespace sutra

@@ -1,0 +1,53 @@
+// The Hugging Face AWQ "gemm" layout, read and written (AutoAWQ's WQLinear_GEMM):
+//
+//   qweight  I32 [K, N/8]   qzeros  I32 [G, N/8]   scales  F16 [G, N]     w = (q − zero) · scale
+//
+// K inputs, N outputs (a multiple of 8), G = ceil(K / group_size). Nibble i of word c belongs to output 8c + kAwqOrder[i].
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "quant/q4_matrix.h"
+#include "tensor/tensor.h"
+
+namespace sutra {
+
+inline constexpr std::array<size_t, 8> kAwqOrder = {0, 2, 4, 6, 1, 3, 5, 7};
+
+// A quantised matrix before any packing, row-major, as the quantizer makes it.
+struct Q4Integers {
+  size_t n_rows = 0, n_cols = 0, group_size = 0;
+  std::vector<uint8_t> nibbles;  // [N, K], 0…15
+  std::vector<uint8_t> zeros;    // [N, G], 0…15
+  std::vector<uint16_t> scales;  // [N, G], binary16
+
+  [[nodiscard]] size_t n_groups() const { return (n_cols + group_size - 1) / group_size; }
+  // Row-major [N, K] values (q − zero) · scale of row `row`.
+  void dequantize_row(size_t row, float* out) const;
+};
+
+struct AwqTensors {
+  Tensor qweight, qzeros, scales;
+};
+
+// True where the layout can hold a matrix of n_out outputs.
+constexpr bool awq_can_hold(size_t n_out) { return n_out % 8 == 0; }
+// The shapes of the three tensors for a matrix [n_out, n_in].
+Shape awq_qweight_shape(size_t n_out, size_t n_in);
+Shape awq_qzeros_shape(size_t n_out, size_t n_in, size_t group_size);
+Shape awq_scales_shape(size_t n_out, size_t n_in, size_t group_size);
+
+// Dtypes and shapes of `tensors` are as above. Sixteen rows are unpacked at a time, so the memory beside source and
+// result is one tile. kNonFinite names the matrix when a scale is NaN or infinite.
+Result<Q4Matrix> repack_awq(const AwqTensors& tensors, size_t n_out, size_t n_in, size_t group_size,
+                            std::string_view name);
+
+// kInvalidArgument when n_rows is no multiple of 8.
+Result<AwqTensors> to_awq(const Q4Integers& matrix);
+
+}  // namespace sutra
