@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace sutra {
@@ -51,6 +52,14 @@ constexpr std::string_view dtype_name(Dtype dtype) {
     case Dtype::kBool: return "BOOL";
   }
   return "?";
+}
+
+// The dtype of a safetensors spelling; nothing for any other text.
+constexpr std::optional<Dtype> dtype_from_name(std::string_view name) {
+  for (unsigned i = 0; i <= static_cast<unsigned>(Dtype::kBool); ++i) {
+    if (dtype_name(static_cast<Dtype>(i)) == name) return static_cast<Dtype>(i);
+  }
+  return std::nullopt;
 }
 
 }  // namespace sutra

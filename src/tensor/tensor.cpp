@@ -15,15 +15,15 @@ Shape::Shape(std::initializer_list<uint64_t> dims) {
   *this = *shape;
 }
 
-Result<Shape> Shape::from_dims(std::span<const uint64_t> dims) {
+Result<Shape> Shape::from_dims(std::span<const uint64_t> dims, ZeroDims zero_dims) {
   if (dims.size() > kMaxDims) {
     return fail(ErrorCode::kMalformed, "a tensor has ", dims.size(), " dimensions; at most ", kMaxDims, " are allowed");
   }
   Shape shape;
   uint64_t product = 1;
   for (const uint64_t dim : dims) {
-    if (dim == 0) return fail(ErrorCode::kMalformed, "a tensor dimension is zero");
-    const auto next = checked_mul(product, dim);
+    if (dim == 0 && zero_dims == ZeroDims::kRefuse) return fail(ErrorCode::kMalformed, "a tensor dimension is zero");
+    const auto next = checked_mul(product, std::max<uint64_t>(dim, 1));
     if (!next) return fail(ErrorCode::kTooLarge, "the product of a tensor's dimensions exceeds 64 bits");
     product = *next;
     shape.dims_[shape.n_dims_++] = dim;

@@ -13,6 +13,9 @@
 
 namespace sutra {
 
+// Whether a shape from a file may have a dimension of zero, which makes a tensor of no bytes.
+enum class ZeroDims : uint8_t { kRefuse, kAllow };
+
 // Up to eight dimensions, outermost first; zero dimensions is a scalar of one element.
 class Shape {
  public:
@@ -20,8 +23,9 @@ class Shape {
 
   Shape() = default;
   Shape(std::initializer_list<uint64_t> dims);
-  // For dimensions from a file: kMalformed over eight dimensions or at a zero, kTooLarge when the product wraps.
-  static Result<Shape> from_dims(std::span<const uint64_t> dims);
+  // For dimensions from a file: kMalformed over eight dimensions or at a zero, kTooLarge when the product wraps
+  // (of the dimensions that are not zero, so that no order of multiplying them can).
+  static Result<Shape> from_dims(std::span<const uint64_t> dims, ZeroDims zero_dims = ZeroDims::kRefuse);
 
   [[nodiscard]] size_t n_dims() const { return n_dims_; }
   [[nodiscard]] uint64_t operator[](size_t i) const { return dims_[i]; }

@@ -1,0 +1,116 @@
+#include "io/json.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+namespace sutra {
+namespace {
+
+using Library = nlohmann::json;
+
+// What the library lets pass or cannot bound: it takes NUL for the end of the text, skips a byte order mark,
+// and copies a string literal of any length.
+Status check_bytes(std::string_view text, const JsonLimits& limits) {
+  if (text.starts_with("\xef\xbb\xbf")) return fail(ErrorCode::kMalformed, "the JSON begins with a byte order mark");
+  bool in_string = false;
+  size_t string_begin = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t') {
+      return fail(ErrorCode::kMalformed, "the JSON has control byte ", static_cast<int>(c), " at byte ", i);
+    }
+    if (!in_string) {
+      if (c == '"') {
+        in_string = true;
+        string_begin = i;
+      }
+      continue;
+    }
+    if (c == '\\') {
+      ++i;  // whatever is escaped does not end the string; a control byte there is no JSON escape
+    } else if (c == '"') {
+      in_string = false;
+    }
+    if (i - string_begin > limits.max_string_bytes) {
+      return fail(ErrorCode::kTooLarge, "the JSON has a string of more than ", limits.max_string_bytes,
+                  " bytes at byte ", string_begin);
+    }
+  }
+  return {};
+}
+
+// The library's event interface on one side, ours on the other. `false` makes the library stop.
+class Adaptor {
+ public:
+  Adaptor(JsonHandler& handler, size_t max_depth) : handler_(handler), max_depth_(max_depth) {}
+
+  bool null() { return keep(handler_.scalar(std::monostate{})); }
+  bool boolean(bool value) { return keep(handler_.scalar(value)); }
+  bool number_integer(int64_t value) { return keep(handler_.scalar(value)); }
+  bool number_unsigned(uint64_t value) { return keep(handler_.scalar(value)); }
+  bool number_float(double value, const std::string&) { return keep(handler_.scalar(value)); }
+  // Copied, not moved: the library's buffer may have twice the capacity that the text needs.
+  bool string(const std::string& value) { return keep(handler_.scalar(std::string(value))); }
+  bool key(const std::string& name) { return keep(handler_.key(std::string(name))); }
+  bool binary(const Library::binary_t&) { return false; }
+  bool start_object(size_t) { return deeper() && keep(handler_.start_object()); }
+  bool start_array(size_t) { return deeper() && keep(handler_.start_array()); }
+  bool end_object() {
+    --depth_;
+    return keep(handler_.end_object());
+  }
+  bool end_array() {
+    --depth_;
+    return keep(handler_.end_array());
+  }
+  bool parse_error(size_t position, const std::string& last_token, const nlohmann::detail::exception&) {
+    return keep(fail(ErrorCode::kMalformed, "not valid JSON at byte ", position, " near '", printable(last_token), "'"));
+  }
+
+  [[nodiscard]] Error error() const {
+    return error_.value_or(Error{ErrorCode::kInternal, "the JSON library stopped without a reason"});
+  }
+
+ private:
+  bool keep(Status status) {
+    if (status) return true;
+    error_ = std::move(status).error();
+    return false;
+  }
+  bool deeper() {
+    if (++depth_ <= max_depth_) return true;
+    return keep(fail(ErrorCode::kTooLarge, "the JSON is nested more than ", max_depth_, " levels deep"));
+  }
+
+  JsonHandler& handler_;
+  size_t max_depth_;
+  size_t depth_ = 0;
+  std::optional<Error> error_;
+};
+
+}  // namespace
+
+std::string_view json_kind(const JsonScalar& value) {
+  switch (value.index()) {
+    case 0: return "null";
+    case 1: return "a boolean";
+    case 2: return "an integer";
+    case 3: return "a negative integer";
+    case 4: return "a number";
+    default: return "a string";
+  }
+}
+
+Status read_json(std::string_view text, JsonHandler& handler, const JsonLimits& limits) {
+  SUTRA_TRY(check_bytes(text, limits));
+  Adaptor adaptor(handler, limits.max_depth);
+  if (!Library::sax_parse(text.begin(), text.end(), &adaptor)) return std::unexpected(adaptor.error());
+  return {};
+}
+
+std::string json_quote(std::string_view text) {
+  return Library(text).dump(-1, ' ', false, Library::error_handler_t::replace);
+}
+
+}  // namespace sutra

@@ -1,0 +1,46 @@
+// Strict JSON (RFC 8259) from untrusted bytes, as events. The only place that knows the JSON library.
+//
+// Beyond the grammar: duplicate keys are the handler's matter (it sees every key); no NUL and no byte order mark;
+// nesting and the length of one string literal are limited, so memory is bounded by the text.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/error.h"
+
+namespace sutra {
+
+// null, true or false, an integer >= 0, an integer < 0 (or "-0"), any other number, text.
+using JsonScalar = std::variant<std::monostate, bool, uint64_t, int64_t, double, std::string>;
+
+// "null", "a boolean", "an integer", "a number", "a string": for messages.
+std::string_view json_kind(const JsonScalar& value);
+
+class JsonHandler {
+ public:
+  virtual ~JsonHandler() = default;
+  // The first error ends the reading and is its result.
+  virtual Status scalar(JsonScalar value) = 0;
+  virtual Status key(std::string name) = 0;
+  virtual Status start_object() = 0;
+  virtual Status end_object() = 0;
+  virtual Status start_array() = 0;
+  virtual Status end_array() = 0;
+};
+
+struct JsonLimits {
+  size_t max_depth = 64;
+  size_t max_string_bytes = size_t{1} << 22;  // of one literal as written
+};
+
+// kMalformed: not JSON, with the byte offset; kTooLarge: over a limit; or the handler's error.
+Status read_json(std::string_view text, JsonHandler& handler, const JsonLimits& limits = {});
+
+// The text as a JSON string literal, quotes included; bytes that are not UTF-8 become U+FFFD.
+std::string json_quote(std::string_view text);
+
+}  // namespace sutra
