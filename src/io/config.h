@@ -42,11 +42,9 @@ class JsonObject {
   // `source` names the file in messages. kMalformed: not a JSON object; kTooLarge: over kMaxConfigBytes.
   static Result<JsonObject> parse(std::string_view text, std::string_view source);
 
-  // Replaces the value of `key` by `value`: JSON, or a word that stands for itself (--override key=value).
+  // "key=value": replaces the value of a key by JSON, or by a word that stands for itself (--override).
   // The key need not be in the file, since older files leave out keys that they rely on; whether it means
-  // anything shows when the config is read: see refuse_unread_overrides().
-  Status override_value(std::string_view key, std::string_view value);
-  // The same from one "key=value".
+  // anything shows when the config is read: see refuse_unread_overrides(). kInvalidArgument: no '=', no key.
   Status override_value(std::string_view key_and_value);
   // After the whole config has been read: kInvalidArgument names an overridden key that nobody asked for.
   [[nodiscard]] Status refuse_unread_overrides() const;
