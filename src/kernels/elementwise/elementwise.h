@@ -18,8 +18,8 @@ namespace sutra::kernels {
 void exp(const float* x, size_t n, float* y);
 void sigmoid(const float* x, size_t n, float* y);  // 1 / (1 + e^−x)
 void tanh(const float* x, size_t n, float* y);
-void softplus(const float* x, size_t n, float* y);  // ln(1 + e^x): in float32, x itself from x = 17 on
-void silu(const float* x, size_t n, float* y);      // x · sigmoid(x)
+void softplus(const float* x, size_t n, float* y);      // ln(1 + e^x): in float32, x itself from x = 17 on
+void silu(const float* x, size_t n, float* y);          // x · sigmoid(x)
 void relu_squared(const float* x, size_t n, float* y);  // max(x, 0)²
 
 // y[i] = a[i] ∘ b[i] for 0 ≤ i < n.
@@ -61,7 +61,7 @@ struct Rwkv7BonusArgs {
   const float* v;    // [T, H·N], after the value residual
   const float* r_k;  // [H, N]
   size_t n_tokens, n_heads, head_size;
-  float* y;          // [T, H·N], in and out
+  float* y;  // [T, H·N], in and out
 };
 void rwkv7_add_bonus(const Rwkv7BonusArgs& args);
 
