@@ -110,9 +110,8 @@ std::string_view kind_of(const JsonValue& value) {
 }
 
 const JsonValue* find_member(const JsonMembers& members, std::string_view key) {
-  const auto found = std::ranges::lower_bound(members, key, {}, [](const JsonMember& m) -> std::string_view {
-    return m.key;
-  });
+  const auto found =
+      std::ranges::lower_bound(members, key, {}, [](const JsonMember& m) -> std::string_view { return m.key; });
   return found != members.end() && found->key == key ? &found->value : nullptr;
 }
 
@@ -210,9 +209,8 @@ Status JsonObject::override_value(std::string_view key_and_value) {
   const std::string_view value = key_and_value.substr(equals + 1);
   auto parsed = parse_tree(value);
   JsonValue replacement = parsed ? std::move(*parsed) : JsonValue{JsonScalar(std::string(value))};
-  const auto place = std::ranges::lower_bound(members_, key, {}, [](const JsonMember& m) -> std::string_view {
-    return m.key;
-  });
+  const auto place =
+      std::ranges::lower_bound(members_, key, {}, [](const JsonMember& m) -> std::string_view { return m.key; });
   if (place != members_.end() && place->key == key) {
     place->value = std::move(replacement);
   } else {

@@ -54,7 +54,8 @@ class JsonObject {
 
   // kNotFound: absent; kMalformed: another type, or outside [min, max] (NaN is outside every range).
   [[nodiscard]] Result<uint64_t> required_uint(std::string_view key, uint64_t min, uint64_t max) const;
-  [[nodiscard]] Result<double> required_float(std::string_view key, double min = -kInfinity, double max = kInfinity) const;
+  [[nodiscard]] Result<double> required_float(std::string_view key, double min = -kInfinity,
+                                              double max = kInfinity) const;
   [[nodiscard]] Result<bool> required_bool(std::string_view key) const;
   [[nodiscard]] Result<std::string> required_string(std::string_view key) const;
 

@@ -65,7 +65,8 @@ class Adaptor {
     return keep(handler_.end_array());
   }
   bool parse_error(size_t position, const std::string& last_token, const nlohmann::detail::exception&) {
-    return keep(fail(ErrorCode::kMalformed, "not valid JSON at byte ", position, " near '", printable(last_token), "'"));
+    return keep(
+        fail(ErrorCode::kMalformed, "not valid JSON at byte ", position, " near '", printable(last_token), "'"));
   }
 
   [[nodiscard]] Error error() const {

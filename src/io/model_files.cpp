@@ -100,7 +100,8 @@ class IndexHandler final : public JsonHandler {
 
 Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view source) {
   if (text.size() > kMaxShardIndexBytes) {
-    return fail(ErrorCode::kTooLarge, source, ": ", text.size(), " bytes; at most ", kMaxShardIndexBytes, " are allowed");
+    return fail(ErrorCode::kTooLarge, source, ": ", text.size(), " bytes; at most ", kMaxShardIndexBytes,
+                " are allowed");
   }
   ShardIndex index;
   IndexHandler handler(index);
@@ -141,8 +142,8 @@ Result<ModelFiles> choose_model_files(std::span<const std::string> names) {
   }
   if (files.weights.size() > 1) {
     return fail(ErrorCode::kInvalidArgument, "the model folder has ", files.weights.size(),
-                " .safetensors files, among them '", printable(files.weights[0]), "' and '", printable(files.weights[1]),
-                "'; expected ", kSingleName, " or ", kIndexName);
+                " .safetensors files, among them '", printable(files.weights[0]), "' and '",
+                printable(files.weights[1]), "'; expected ", kSingleName, " or ", kIndexName);
   }
   return files;
 }

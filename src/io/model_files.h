@@ -18,9 +18,9 @@ inline constexpr size_t kMaxShardIndexTensors = size_t{1} << 18;
 
 // model.safetensors.index.json.
 struct ShardIndex {
-  std::vector<std::string> files;                // sorted, each once
+  std::vector<std::string> files;                 // sorted, each once
   std::map<std::string, std::string> weight_map;  // tensor -> file
-  std::optional<uint64_t> total_bytes;           // metadata.total_size, as the file claims it
+  std::optional<uint64_t> total_bytes;            // metadata.total_size, as the file claims it
 };
 
 // kMalformed: not such an index, or a file name that is not a plain name (a '/', a '\\', "..", a control
@@ -28,9 +28,9 @@ struct ShardIndex {
 Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view source);
 
 struct ModelFiles {
-  std::string config;                 // config.json
-  std::optional<std::string> index;   // the shard index; its `files` are then the weights
-  std::vector<std::string> weights;   // without an index: the one weights file
+  std::string config;                    // config.json
+  std::optional<std::string> index;      // the shard index; its `files` are then the weights
+  std::vector<std::string> weights;      // without an index: the one weights file
   std::optional<std::string> tokenizer;  // tokenizer.json
   std::optional<std::string> tokenizer_config;
   std::optional<std::string> generation_config;

@@ -169,7 +169,7 @@ class HeaderHandler final : public JsonHandler {
       case Place::kRecord:
       case Place::kNumbers: break;
     }
-    const std::string_view expected = field_ == Field::kDtype    ? "dtype to be a string"
+    const std::string_view expected = field_ == Field::kDtype   ? "dtype to be a string"
                                       : field_ == Field::kShape ? "shape to be an array of integers from 0 to 2^64 - 1"
                                                                 : "data_offsets to be two integers from 0 to 2^64 - 1";
     return fail(ErrorCode::kMalformed, "tensor '", printable(name_), "': expected ", expected, ", found ", found);
@@ -196,7 +196,8 @@ class HeaderHandler final : public JsonHandler {
     }
     const auto [begin, end] = *offsets_;
     if (begin > end) {
-      return fail(ErrorCode::kMalformed, "tensor '", printable(name_), "' begins at byte ", begin, " and ends at ", end);
+      return fail(ErrorCode::kMalformed, "tensor '", printable(name_), "' begins at byte ", begin, " and ends at ",
+                  end);
     }
     SUTRA_ASSIGN(const uint64_t bytes, tensor_bytes(*dtype_, *shape_));
     if (bytes != end - begin) {
@@ -292,7 +293,8 @@ Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> he
   // Top, record, array: a legal header is three levels deep.
   SUTRA_TRY(read_json(text, handler, {.max_depth = 8, .max_string_bytes = kMaxSafetensorsStringBytes}));
 
-  if (const auto name = find_duplicate(header.tensors, [](const TensorEntry& e) -> std::string_view { return e.name; })) {
+  if (const auto name =
+          find_duplicate(header.tensors, [](const TensorEntry& e) -> std::string_view { return e.name; })) {
     return fail(ErrorCode::kMalformed, "tensor '", printable(*name), "' is there twice");
   }
   if (const auto key = find_duplicate(header.metadata, [](const auto& e) -> std::string_view { return e.first; })) {

@@ -37,9 +37,9 @@ struct TensorEntry {
 };
 
 struct SafetensorsHeader {
-  std::vector<TensorEntry> tensors;  // in the order of their bytes
+  std::vector<TensorEntry> tensors;                           // in the order of their bytes
   std::vector<std::pair<std::string, std::string>> metadata;  // in file order
-  uint64_t data_offset = 0;  // of the data section in the file
+  uint64_t data_offset = 0;                                   // of the data section in the file
 };
 
 // The JSON's length from the first bytes of a file of `file_size` bytes.

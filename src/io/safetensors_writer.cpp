@@ -24,8 +24,9 @@ Result<std::vector<TensorEntry>> lay_out(const std::vector<TensorSpec>& specs) {
                   "' is empty, reserved or used twice");
     }
     if (begin % dtype_bytes(spec.dtype) != 0) {
-      return fail(ErrorCode::kInvalidArgument, "tensor '", printable(spec.name), "', ", describe(spec.dtype, spec.shape),
-                  ", would begin at byte ", begin, "; expected a multiple of ", dtype_bytes(spec.dtype));
+      return fail(ErrorCode::kInvalidArgument, "tensor '", printable(spec.name), "', ",
+                  describe(spec.dtype, spec.shape), ", would begin at byte ", begin, "; expected a multiple of ",
+                  dtype_bytes(spec.dtype));
     }
     SUTRA_ASSIGN(const uint64_t bytes, tensor_bytes(spec.dtype, spec.shape));
     const auto end = checked_add(begin, bytes);
@@ -57,7 +58,8 @@ std::string header_json(const std::vector<TensorEntry>& entries, const Safetenso
 }  // namespace
 
 void order_for_alignment(std::vector<TensorSpec>& specs) {
-  std::ranges::stable_sort(specs, std::ranges::greater(), [](const TensorSpec& spec) { return dtype_bytes(spec.dtype); });
+  std::ranges::stable_sort(specs, std::ranges::greater(),
+                           [](const TensorSpec& spec) { return dtype_bytes(spec.dtype); });
 }
 
 Result<SafetensorsWriter> SafetensorsWriter::create(ByteSink& sink, const std::vector<TensorSpec>& specs,

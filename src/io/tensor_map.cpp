@@ -43,8 +43,8 @@ Result<Tensor> TensorMap::take(std::string_view name, DtypeSet dtypes, const Sha
                   ", found ", tensor->shape().to_string());
     }
     if (!dtypes.contains(tensor->dtype())) {
-      return fail(ErrorCode::kDtypeMismatch, "tensor '", printable(name), "': expected ", dtypes.to_string(), ", found ",
-                  dtype_name(tensor->dtype()));
+      return fail(ErrorCode::kDtypeMismatch, "tensor '", printable(name), "': expected ", dtypes.to_string(),
+                  ", found ", dtype_name(tensor->dtype()));
     }
   }
   return take(name);
