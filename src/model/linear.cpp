@@ -75,8 +75,8 @@ void Linear::forward(const float* x, size_t n_tokens, float* y, size_t y_stride,
   // All rows in one share where threads do not pay.
   const size_t grain = products < kMinParallelProducts ? round_up(n_out_, kernels::kQ4TileRows) : kernels::kQ4TileRows;
   if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) {
-    const auto activations = kernels::quantize_activations(
-        x, n_in_, activations_view(*q4, n_tokens, int8_activations_, scratch.activations));
+    const auto activations = activations_view(*q4, n_tokens, int8_activations_, scratch.activations);
+    kernels::quantize_activations(x, n_in_, activations);
     pool.parallel_for(n_out_, grain, [&](size_t first, size_t last) {
       kernels::gemm_q4(q4->view(), activations, first, last, y, y_stride);
     });

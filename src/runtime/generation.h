@@ -28,9 +28,10 @@ struct GenerationStep {
   Kind kind = Kind::kDone;
   // kPrefill: prompt tokens consumed so far.
   uint64_t n_prompt_done = 0;
-  // kToken: the token, its log probability under the filtered distribution, and the text that became
+  // kToken: the token, the natural logarithm of its probability before any sampling option, and the text that became
   // certain with it (whole characters; may be empty while a character or a stop string is incomplete).
-  // kDone: the last text, if any was held back.
+  // kDone: the last text, if any was held back for a stop string. Bytes of an incomplete character stay with the
+  // session, so that a continued text is whole; Session::flush_text() ends it.
   int32_t id = -1;
   float logprob = 0;
   std::string text;
@@ -53,21 +54,21 @@ class Generation {
   [[nodiscard]] uint64_t n_generated() const { return n_generated_; }
 
  private:
-  Generation(Session& session, std::vector<int32_t> prompt_ids, const GenerateOptions& options);
+  Generation(Session& session, std::vector<int32_t> prompt_ids, const GenerateOptions& options)
+      : session_(&session), options_(options), prompt_ids_(std::move(prompt_ids)) {}
   Result<GenerationStep> prefill_step();
   Result<GenerationStep> token_step();
   GenerationStep finish(StopReason reason);
-  // Moves what can no longer become part of a stop string out of held_.
-  std::string release_text();
+  // Moves what can no longer become part of a stop string out of held_. True when a stop string is complete; the text
+  // before it is then in `out`.
+  bool release_text(std::string& out);
 
   Session* session_;
   GenerateOptions options_;
   std::vector<int32_t> prompt_ids_;
   uint64_t n_prompt_done_ = 0;
   uint64_t n_generated_ = 0;
-  sample::Sampler sampler_;
-  std::optional<text::StreamDecoder> decoder_;
-  std::string held_;
+  std::string held_;  // text that may be the beginning of a stop string
   bool done_ = false;
 };
 

@@ -3,10 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/engine.h"
+#include "sample/sampler.h"
+#include "text/stream_decoder.h"
 
 namespace sutra {
 
@@ -28,13 +32,17 @@ class Session {
   // Logits [V] after the last token; empty before the first.
   [[nodiscard]] std::span<const float> logits() const;
   [[nodiscard]] uint64_t n_tokens() const { return state_.n_tokens; }
-  // Ids seen so far, one flag a vocabulary entry: what the repetition penalty looks at.
-  [[nodiscard]] std::span<const uint8_t> seen() const { return seen_; }
   [[nodiscard]] const Engine& engine() const { return *engine_; }
   [[nodiscard]] const State& state() const { return state_; }
+  // Draws from logits(); its history is every id consumed since the zero state.
+  [[nodiscard]] sample::Sampler& sampler() { return sampler_; }
+  // Generated ids to text across several generations. Null without a tokenizer.
+  [[nodiscard]] text::StreamDecoder* decoder() { return decoder_ ? &*decoder_ : nullptr; }
+  // Ends the text: what an incomplete character at its end becomes (U+FFFD), mostly nothing.
+  std::string flush_text();
 
-  // A safetensors file: state.* in the published layouts, logits, and metadata (version, architecture,
-  // model hash, tokens). The same bytes natively and in wasm.
+  // A safetensors file: state.* in the published layouts, logits, seen_ids (for the repetition penalty), and metadata
+  // (format version, architecture, model hash, tokens). The same bytes natively and in wasm.
   [[nodiscard]] Result<std::vector<std::byte>> save() const;
   // Replaces this session's state. kStateMismatch for another model's, kMalformed for broken bytes;
   // after an error the session is as it was.
@@ -43,12 +51,13 @@ class Session {
   static constexpr size_t kChunkTokens = 64;
 
  private:
-  Session() = default;
+  Session(std::shared_ptr<const Engine> engine, State state, Workspace workspace);
   std::shared_ptr<const Engine> engine_;
   State state_;
   Workspace workspace_;
   std::vector<float> logits_;
-  std::vector<uint8_t> seen_;
+  sample::Sampler sampler_;
+  std::optional<text::StreamDecoder> decoder_;
 };
 
 }  // namespace sutra

@@ -62,6 +62,9 @@ class Sampler {
   // Precondition: 0 <= id < vocab_size.
   void accept(int32_t id);
 
+  // Distinct ids accepted so far, in order of first acceptance.
+  [[nodiscard]] std::span<const int32_t> history() const { return history_; }
+
   // Other options and a fresh random sequence from their seed; the history stays.
   // Precondition: options passed validated().
   void set_options(const Options& options);

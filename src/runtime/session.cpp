@@ -1,0 +1,159 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "io/safetensors_stream.h"
+#include "io/safetensors_writer.h"
+
+namespace sutra {
+namespace {
+
+constexpr std::string_view kStateFormat = "sutra-state";
+constexpr std::string_view kStateVersion = "1";
+constexpr std::string_view kLogitsName = "logits";
+constexpr std::string_view kSeenName = "seen_ids";
+
+std::string state_name(const StateField& field) { return "state." + field.name; }
+
+std::string_view metadata_value(const SafetensorsHeader& header, std::string_view key) {
+  for (const auto& [name, value] : header.metadata) {
+    if (name == key) return value;
+  }
+  return {};
+}
+
+Status require_metadata(const SafetensorsHeader& header, std::string_view key, std::string_view expected) {
+  const std::string_view found = metadata_value(header, key);
+  if (found == expected) return {};
+  return fail(ErrorCode::kStateMismatch, "the saved state's ", key, " must be '", expected, "', found '",
+              printable(found), "'");
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<const Engine> engine, State state, Workspace workspace)
+    : engine_(std::move(engine)),
+      state_(std::move(state)),
+      workspace_(std::move(workspace)),
+      sampler_(sample::Options{}, engine_->info().vocab_size) {
+  if (engine_->tokenizer() != nullptr) decoder_.emplace(*engine_->tokenizer());
+}
+
+Result<Session> Session::create(std::shared_ptr<const Engine> engine) {
+  SUTRA_ASSIGN(State state, State::create(engine->model().state_layout()));
+  SUTRA_ASSIGN(Workspace workspace, engine->create_workspace(kChunkTokens));
+  return Session(std::move(engine), std::move(state), std::move(workspace));
+}
+
+Result<Session> Session::clone() const {
+  SUTRA_ASSIGN(State state, state_.clone());
+  SUTRA_ASSIGN(Workspace workspace, engine_->create_workspace(kChunkTokens));
+  Session copy(engine_, std::move(state), std::move(workspace));
+  copy.logits_ = logits_;
+  copy.sampler_ = sampler_;
+  copy.decoder_ = decoder_;
+  return copy;
+}
+
+void Session::reset() {
+  state_.reset();
+  logits_.clear();
+  sampler_ = sample::Sampler(sample::Options{}, engine_->info().vocab_size);
+  flush_text();
+}
+
+std::string Session::flush_text() { return decoder_ ? decoder_->flush() : std::string(); }
+
+Result<size_t> Session::advance(std::span<const int32_t> ids) {
+  const auto chunk = ids.first(std::min(ids.size(), kChunkTokens));
+  if (chunk.empty()) return size_t{0};
+  SUTRA_TRY(engine_->check_ids(chunk));
+  const bool is_last = chunk.size() == ids.size();
+  logits_.resize(is_last ? engine_->info().vocab_size : 0);
+  engine_->forward(state_, chunk, is_last ? LogitsWanted::kLast : LogitsWanted::kNone, workspace_, logits_);
+  for (const int32_t id : chunk) sampler_.accept(id);
+  return chunk.size();
+}
+
+std::span<const float> Session::logits() const { return logits_; }
+
+Result<std::vector<std::byte>> Session::save() const {
+  std::vector<TensorSpec> specs;
+  std::vector<Tensor> tensors;
+  for (const StateField& field : engine_->model().state_layout().fields) {
+    SUTRA_ASSIGN(Tensor tensor, publish_field(field, state_));
+    specs.push_back({state_name(field), Dtype::kF32, field.published});
+    tensors.push_back(std::move(tensor));
+  }
+  if (!logits_.empty()) {
+    SUTRA_ASSIGN(Tensor tensor, Tensor::create(Dtype::kF32, {logits_.size()}));
+    std::ranges::copy(logits_, tensor.as<float>().begin());
+    specs.push_back({std::string(kLogitsName), Dtype::kF32, tensor.shape()});
+    tensors.push_back(std::move(tensor));
+  }
+  if (const auto seen = sampler_.history(); !seen.empty()) {
+    SUTRA_ASSIGN(Tensor tensor, Tensor::create(Dtype::kI32, {seen.size()}));
+    std::ranges::copy(seen, tensor.as<int32_t>().begin());
+    specs.push_back({std::string(kSeenName), Dtype::kI32, tensor.shape()});
+    tensors.push_back(std::move(tensor));
+  }
+  MemorySink sink;
+  const SafetensorsWriter::Metadata metadata = {{"format", std::string(kStateFormat)},
+                                                {"version", std::string(kStateVersion)},
+                                                {"architecture", engine_->info().architecture},
+                                                {"model_hash", engine_->info().model_hash},
+                                                {"tokens", std::to_string(state_.n_tokens)}};
+  SUTRA_ASSIGN(SafetensorsWriter writer, SafetensorsWriter::create(sink, specs, metadata));
+  for (size_t i = 0; i < specs.size(); ++i) SUTRA_TRY(writer.write(specs[i].name, tensors[i].view()));
+  SUTRA_TRY(writer.finish());
+  return std::vector<std::byte>(sink.bytes().begin(), sink.bytes().end());
+}
+
+Status Session::load(std::span<const std::byte> bytes) {
+  TensorMap tensors;
+  SafetensorsStream stream("saved state", bytes.size(), tensors);
+  SUTRA_TRY(stream.feed(bytes));
+  SUTRA_TRY(stream.finish());
+  SUTRA_TRY(require_metadata(*stream.header(), "format", kStateFormat));
+  SUTRA_TRY(require_metadata(*stream.header(), "version", kStateVersion));
+  SUTRA_TRY(require_metadata(*stream.header(), "architecture", engine_->info().architecture));
+  SUTRA_TRY(require_metadata(*stream.header(), "model_hash", engine_->info().model_hash));
+
+  const std::string_view tokens = metadata_value(*stream.header(), "tokens");
+  uint64_t n_tokens = 0;
+  const auto parsed = std::from_chars(tokens.data(), tokens.data() + tokens.size(), n_tokens);
+  if (parsed.ec != std::errc{} || parsed.ptr != tokens.data() + tokens.size()) {
+    return fail(ErrorCode::kMalformed, "the saved state's token count must be a number, found '", printable(tokens), "'");
+  }
+
+  SUTRA_ASSIGN(State state, State::create(engine_->model().state_layout()));
+  for (const StateField& field : engine_->model().state_layout().fields) {
+    SUTRA_ASSIGN(const Tensor tensor, tensors.take(state_name(field), Dtype::kF32, field.published));
+    SUTRA_TRY(adopt_field(field, tensor.view(), state));
+  }
+  std::vector<float> logits;
+  if (tensors.contains(kLogitsName)) {
+    SUTRA_ASSIGN(const Tensor tensor, tensors.take(kLogitsName, Dtype::kF32, {engine_->info().vocab_size}));
+    logits.assign(tensor.as<float>().begin(), tensor.as<float>().end());
+  }
+  std::vector<int32_t> seen;
+  if (tensors.contains(kSeenName)) {
+    SUTRA_ASSIGN(const Tensor tensor, tensors.take(kSeenName));
+    if (tensor.dtype() != Dtype::kI32) {
+      return fail(ErrorCode::kDtypeMismatch, "saved state: 'seen_ids' must be I32, found ", dtype_name(tensor.dtype()));
+    }
+    seen.assign(tensor.as<int32_t>().begin(), tensor.as<int32_t>().end());
+    SUTRA_TRY(engine_->check_ids(seen));
+  }
+
+  reset();
+  state_ = std::move(state);
+  state_.n_tokens = n_tokens;
+  logits_ = std::move(logits);
+  for (const int32_t id : seen) sampler_.accept(id);
+  return {};
+}
+
+}  // namespace sutra
