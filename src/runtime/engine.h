@@ -98,15 +98,6 @@ class ModelLoader {
   std::optional<SafetensorsStream> stream_;
 };
 
-// The native program's and tests' way to a model: a folder (config.json, *.safetensors or an index,
-// tokenizer.json) read in chunks. Not built for wasm.
-struct FolderOptions {
-  LoadOptions load;
-  std::string tokenizer_path;  // empty: tokenizer.json beside the model, if there
-  std::vector<std::string> overrides;
-};
-Result<std::shared_ptr<const Engine>> load_model_folder(const std::string& path, const FolderOptions& options);
-
 // Checks every kernel variant that this build may run against the scalar one, on fixed small data.
 Status run_self_test();
 

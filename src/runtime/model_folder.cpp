@@ -1,0 +1,93 @@
+#include "runtime/model_folder.h"
+
+#include <algorithm>
+
+namespace sutra {
+namespace {
+
+// Larger than any published tokenizer.json by a factor of ten.
+constexpr uint64_t kMaxTextBytes = uint64_t{1} << 28;
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+std::string name_of(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
+std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+Status feed_file(const std::string& path, ModelLoader& loader) {
+  SUTRA_ASSIGN(const InputFile file, InputFile::open(path));
+  SUTRA_ASSIGN(AlignedBuffer chunk, AlignedBuffer::create(std::min<uint64_t>(kFileChunkBytes, file.size())));
+  SUTRA_TRY(loader.begin_file(name_of(path), file.size()));
+  for (uint64_t offset = 0; offset < file.size();) {
+    SUTRA_ASSIGN(const size_t n_read, file.read_at(offset, chunk.bytes()));
+    if (n_read == 0) break;  // the file shrank since it was opened: end_file() says so
+    SUTRA_TRY(loader.feed(chunk.bytes().first(n_read)));
+    offset += n_read;
+  }
+  return loader.end_file();
+}
+
+Result<ModelPaths> find_in_folder(const std::string& folder) {
+  SUTRA_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  SUTRA_ASSIGN(const ModelFiles files, choose_model_files(names));
+  ModelPaths paths;
+  paths.config = folder + "/" + files.config;
+  if (files.index) {
+    SUTRA_ASSIGN(const std::string text, read_text_file(folder + "/" + *files.index, kMaxTextBytes));
+    SUTRA_ASSIGN(const ShardIndex index, parse_shard_index(text, *files.index));
+    for (const std::string& name : index.files) paths.weights.push_back(folder + "/" + name);
+  } else {
+    for (const std::string& name : files.weights) paths.weights.push_back(folder + "/" + name);
+  }
+  if (files.tokenizer) paths.tokenizer = folder + "/" + *files.tokenizer;
+  for (const auto& companion : {files.tokenizer, files.tokenizer_config, files.generation_config}) {
+    if (companion) paths.companions.push_back(folder + "/" + *companion);
+  }
+  return paths;
+}
+
+}  // namespace
+
+Result<ModelPaths> find_model(const std::string& path) {
+  if (is_folder(path)) return find_in_folder(path);
+  if (!path.ends_with(".safetensors")) {
+    SUTRA_TRY(InputFile::open(path));
+    return fail(ErrorCode::kUnsupported, "'", path, "' is neither a folder nor a .safetensors file");
+  }
+  SUTRA_TRY(InputFile::open(path));
+  ModelPaths paths;
+  paths.config = folder_of(path) + "/config.json";
+  paths.weights = {path};
+  const std::string tokenizer = folder_of(path) + "/tokenizer.json";
+  if (InputFile::open(tokenizer)) {
+    paths.tokenizer = tokenizer;
+    paths.companions = {tokenizer};
+  }
+  return paths;
+}
+
+Result<text::Tokenizer> load_tokenizer(const std::string& path) {
+  const std::string file = is_folder(path) ? path + "/tokenizer.json" : path;
+  SUTRA_ASSIGN(const std::string json, read_text_file(file, kMaxTextBytes));
+  return text::Tokenizer::from_json(bytes_of(json));
+}
+
+Result<std::shared_ptr<const Engine>> load_model_folder(const std::string& path, const FolderOptions& options) {
+  SUTRA_ASSIGN(const ModelPaths paths, find_model(path));
+  SUTRA_ASSIGN(ModelLoader loader, ModelLoader::create(options.load));
+  SUTRA_ASSIGN(const std::string config, read_text_file(paths.config, kMaxConfigBytes));
+  SUTRA_TRY(loader.set_config(bytes_of(config), options.overrides));
+  const std::string& tokenizer = options.tokenizer_path.empty() ? paths.tokenizer : options.tokenizer_path;
+  if (!tokenizer.empty()) {
+    const std::string file = is_folder(tokenizer) ? tokenizer + "/tokenizer.json" : tokenizer;
+    SUTRA_ASSIGN(const std::string json, read_text_file(file, kMaxTextBytes));
+    SUTRA_TRY(loader.set_tokenizer(bytes_of(json)));
+  }
+  for (const std::string& weights : paths.weights) SUTRA_TRY(feed_file(weights, loader));
+  return loader.finish();
+}
+
+}  // namespace sutra

@@ -1,0 +1,35 @@
+// Models and texts in the file system, for the native program and the tests. Not built for wasm.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/file.h"
+#include "io/model_files.h"
+#include "runtime/engine.h"
+
+namespace sutra {
+
+struct ModelPaths {
+  std::string config;
+  std::vector<std::string> weights;
+  std::string tokenizer;                // empty where there is none
+  std::vector<std::string> companions;  // other small files that belong to the model: copied by the quantizer
+};
+
+// What MODEL names: a folder in the Hugging Face layout, or one .safetensors file with config.json beside it.
+Result<ModelPaths> find_model(const std::string& path);
+
+struct FolderOptions {
+  LoadOptions load;
+  std::string tokenizer_path;          // empty: tokenizer.json beside the model, if there
+  std::vector<std::string> overrides;  // key=value
+};
+// Reads the model in chunks of kFileChunkBytes. Errors: those of ModelLoader, kNotFound, kIo.
+Result<std::shared_ptr<const Engine>> load_model_folder(const std::string& path, const FolderOptions& options);
+
+// tokenizer.json, or a folder that holds one.
+Result<text::Tokenizer> load_tokenizer(const std::string& path);
+
+}  // namespace sutra
