@@ -1,0 +1,122 @@
+// AVX2. A15 uses products of 16-bit pairs, like wasm_simd128.cpp (see there for the masks); A8 uses vpmaddubsw with
+// the weights as its unsigned bytes: pair sums stay in ±3810, so eight of them fit 16 bits before they are widened.
+#include <immintrin.h>
+
+#include "kernels/gemm_q4/tile_loop.h"
+#include "kernels/gemm_q4/variants.h"
+
+namespace sutra::kernels::avx2 {
+namespace {
+
+constexpr size_t kBlocksPerWidening = 4;
+
+__m256i load(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+
+template <class T>
+__m256i broadcast4(const T* at) {
+  int32_t bytes = 0;
+  std::memcpy(&bytes, at, sizeof bytes);
+  return _mm256_set1_epi32(bytes);
+}
+
+__m256i dot_pairs(const int16_t* x, __m256i weights, __m256i sum) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(broadcast4(x), weights));
+}
+
+// Σ q·xq of rows 8v…8v+7 over n_blocks blocks, for kTokens tokens.
+template <size_t kTokens>
+void dot_group_a15(const std::byte* at, size_t n_blocks, const int16_t* const (&pairs)[kTokens], size_t first,
+                   __m256i (&total)[kTokens]) {
+  const __m256i mask = _mm256_set1_epi16(0x000f);
+  const __m256i mask_16 = _mm256_set1_epi16(0x00f0);
+  __m256i sum[kTokens] = {};
+  __m256i sum_16[kTokens] = {};
+  for (size_t block = 0; block < n_blocks; ++block) {
+    const size_t k = first + block * kQ4BlockColumns;
+    const __m256i packed = load(at + block * kQ4BlockBytes);
+    const __m256i upper = _mm256_srli_epi16(packed, 8);
+    const __m256i w0 = _mm256_and_si256(packed, mask);
+    const __m256i w1 = _mm256_and_si256(packed, mask_16);
+    const __m256i w2 = _mm256_and_si256(upper, mask);
+    const __m256i w3 = _mm256_and_si256(upper, mask_16);
+    for (size_t t = 0; t < kTokens; ++t) {
+      sum[t] = dot_pairs(pairs[t] + k, w0, sum[t]);
+      sum_16[t] = dot_pairs(pairs[t] + k + 2, w1, sum_16[t]);
+      sum[t] = dot_pairs(pairs[t] + k + 4, w2, sum[t]);
+      sum_16[t] = dot_pairs(pairs[t] + k + 6, w3, sum_16[t]);
+    }
+  }
+  for (size_t t = 0; t < kTokens; ++t) total[t] = _mm256_add_epi32(sum[t], _mm256_srai_epi32(sum_16[t], 4));
+}
+
+template <size_t kTokens>
+void dot_group_a8(const std::byte* at, size_t n_blocks, const int8_t* const (&high)[kTokens], size_t first,
+                  __m256i (&total)[kTokens]) {
+  const __m256i mask = _mm256_set1_epi8(15);
+  for (size_t t = 0; t < kTokens; ++t) total[t] = _mm256_setzero_si256();
+  for (size_t start = 0; start < n_blocks; start += kBlocksPerWidening) {
+    const size_t end = std::min(start + kBlocksPerWidening, n_blocks);
+    __m256i sum[kTokens] = {};
+    for (size_t block = start; block < end; ++block) {
+      const size_t k = first + block * kQ4BlockColumns;
+      const __m256i packed = load(at + block * kQ4BlockBytes);
+      const __m256i even = _mm256_and_si256(packed, mask);
+      const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(packed, 4), mask);
+      for (size_t t = 0; t < kTokens; ++t) {
+        sum[t] = _mm256_add_epi16(sum[t], _mm256_maddubs_epi16(even, broadcast4(high[t] + k)));
+        sum[t] = _mm256_add_epi16(sum[t], _mm256_maddubs_epi16(odd, broadcast4(high[t] + k + 4)));
+      }
+    }
+    for (size_t t = 0; t < kTokens; ++t) {
+      total[t] = _mm256_add_epi32(total[t], _mm256_madd_epi16(sum[t], _mm256_set1_epi16(1)));
+    }
+  }
+}
+
+struct Inner {
+  template <Precision P, size_t kTokens>
+  static void tile(const TileArgs& args, float* out) {
+    const int16_t* pairs[kTokens];
+    const int8_t* high[kTokens];
+    __m256 y[kTokens][2] = {};
+    for (size_t t = 0; t < kTokens; ++t) {
+      pairs[t] = args.x->pairs(args.token + t);
+      high[t] = args.x->high(args.token + t);
+    }
+    const std::byte* at = args.tile;
+    size_t group = 0;
+    for (size_t first = 0; first < args.n_cols; first += args.group_size, ++group) {
+      const size_t n_blocks = div_up(std::min(args.group_size, args.n_cols - first), kQ4BlockColumns);
+      const std::byte* tail = at + n_blocks * kQ4BlockBytes;
+      for (size_t v = 0; v < 2; ++v) {
+        __m256i total[kTokens];
+        if constexpr (P == Precision::kA15) {
+          dot_group_a15(at + v * 32, n_blocks, pairs, first, total);
+        } else {
+          dot_group_a8(at + v * 32, n_blocks, high, first, total);
+        }
+        const __m256 scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tail + v * 16)));
+        const __m256i zeros =
+            _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(tail + kQ4TileRows * 2 + v * 8)));
+        for (size_t t = 0; t < kTokens; ++t) {
+          const __m256i x_sum = _mm256_set1_epi32(args.x->sums(args.token + t)[group]);
+          const __m256i integer = _mm256_sub_epi32(total[t], _mm256_mullo_epi32(zeros, x_sum));
+          const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(args.x->scales(args.token + t)[group]));
+          y[t][v] = _mm256_add_ps(y[t][v], _mm256_mul_ps(_mm256_cvtepi32_ps(integer), scale));
+        }
+      }
+      at = tail + kQ4GroupTailBytes;
+    }
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t v = 0; v < 2; ++v) _mm256_storeu_ps(out + t * kQ4TileRows + v * 8, y[t][v]);
+    }
+  }
+};
+
+}  // namespace
+
+void gemm_q4(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
+  multiply<Inner>(w, x, first_row, last_row, y, y_stride);
+}
+
+}  // namespace sutra::kernels::avx2

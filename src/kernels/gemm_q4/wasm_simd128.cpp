@@ -1,0 +1,78 @@
+// Plain SIMD128: products of 16-bit pairs.
+//
+// A 16-bit lane of packed weights holds the nibbles of columns k, k + 4, k + 1, k + 5 (or k + 2, …). One mask leaves
+// the pair (k, k + 2) of a row as two 16-bit numbers without widening; the mask one nibble up leaves (k + 4, k + 6)
+// times 16, which gets an accumulator of its own that is shifted right once, at the end of the group: exact, because
+// every term is a multiple of 16 (and at most 16 · 15 · 16256 · 64 < 2^31 in sum).
+#include <wasm_simd128.h>
+
+#include "kernels/gemm_q4/tile_loop.h"
+#include "kernels/gemm_q4/variants.h"
+#include "kernels/gemm_q4/wasm_tail.h"
+
+namespace sutra::kernels::simd128 {
+namespace {
+
+v128_t dot(const int16_t* x, v128_t weights, v128_t sum) {
+  return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_v128_load32_splat(x), weights));
+}
+
+struct Inner {
+  // Both precisions read the same 16-bit pairs.
+  template <Precision P, size_t kTokens>
+  static void tile(const TileArgs& args, float* out) {
+    constexpr size_t kVectors = 4 / kTokens;
+    const v128_t mask = wasm_i16x8_const_splat(0x000f);
+    const v128_t mask_16 = wasm_i16x8_const_splat(0x00f0);
+    const int16_t* pairs[kTokens];
+    v128_t y[kTokens][4] = {};
+    for (size_t t = 0; t < kTokens; ++t) pairs[t] = args.x->pairs(args.token + t);
+    const std::byte* at = args.tile;
+    size_t group = 0;
+    for (size_t first = 0; first < args.n_cols; first += args.group_size, ++group) {
+      const size_t n_blocks = div_up(std::min(args.group_size, args.n_cols - first), kQ4BlockColumns);
+      const std::byte* tail = at + n_blocks * kQ4BlockBytes;
+      for (size_t v0 = 0; v0 < 4; v0 += kVectors) {
+        v128_t sum[kTokens][kVectors] = {};
+        v128_t sum_16[kTokens][kVectors] = {};
+        for (size_t block = 0; block < n_blocks; ++block) {
+          const size_t k = first + block * kQ4BlockColumns;
+          for (size_t v = 0; v < kVectors; ++v) {
+            const v128_t packed = wasm_v128_load(at + block * kQ4BlockBytes + (v0 + v) * 16);
+            const v128_t upper = wasm_u16x8_shr(packed, 8);
+            const v128_t w0 = wasm_v128_and(packed, mask);
+            const v128_t w1 = wasm_v128_and(packed, mask_16);
+            const v128_t w2 = wasm_v128_and(upper, mask);
+            const v128_t w3 = wasm_v128_and(upper, mask_16);
+            for (size_t t = 0; t < kTokens; ++t) {
+              sum[t][v] = dot(pairs[t] + k, w0, sum[t][v]);
+              sum_16[t][v] = dot(pairs[t] + k + 2, w1, sum_16[t][v]);
+              sum[t][v] = dot(pairs[t] + k + 4, w2, sum[t][v]);
+              sum_16[t][v] = dot(pairs[t] + k + 6, w3, sum_16[t][v]);
+            }
+          }
+        }
+        for (size_t v = 0; v < kVectors; ++v) {
+          const GroupTail group_tail(tail, v0 + v);
+          for (size_t t = 0; t < kTokens; ++t) {
+            const v128_t total = wasm_i32x4_add(sum[t][v], wasm_i32x4_shr(sum_16[t][v], 4));
+            y[t][v0 + v] = group_tail.add(y[t][v0 + v], total, args.x->sums(args.token + t)[group],
+                                          args.x->scales(args.token + t)[group]);
+          }
+        }
+      }
+      at = tail + kQ4GroupTailBytes;
+    }
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t v = 0; v < 4; ++v) wasm_v128_store(out + t * kQ4TileRows + v * 4, y[t][v]);
+    }
+  }
+};
+
+}  // namespace
+
+void gemm_q4(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
+  multiply<Inner>(w, x, first_row, last_row, y, y_stride);
+}
+
+}  // namespace sutra::kernels::simd128

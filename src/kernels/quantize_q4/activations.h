@@ -1,0 +1,75 @@
+// Activations as integers, for the 4-bit product (kernels/gemm_q4).
+//
+//   scale[t, g] = max |x[t, k]| / M over the group,   xq[t, k] = round_half_even(x[t, k] / scale[t, g])
+//   A15: M = 127 · 128 (15 bits and a sign),   A8: M = 127
+//
+// T tokens, K columns, groups of the weights' group_size along K, G = ceil(K / group_size).
+//
+// Special values: a group whose scale is below the smallest normal float32 counts as zero (scale 0, xq 0). A group
+// with a NaN or an infinity gets scale NaN and xq 0, which makes every result it enters NaN.
+//
+// A token is stored as (K8 = K rounded up to 8, the padding is zero):
+//   scales   G × float32
+//   sums     G × int32      Σ xq over the group: carries the weights' zero points
+//   pairs    K8 × int16     xq; 8 columns k…k+7 in the order 0 2 4 6 1 3 5 7, for products of 16-bit pairs
+//   high     K8 × int8      A15: xq = 128 · high + low with high in [−127, 127], low in [−64, 63]; A8: high = xq
+//   low      K8 × int8      A15 only
+// padded to a multiple of 64 bytes. Kernels read pairs, or high and low, whichever their instructions like.
+//
+// Numerics: one division and one rounding an element; every variant gives the same bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "kernels/variant.h"
+
+namespace sutra::kernels {
+
+enum class Precision : uint8_t { kA15, kA8 };
+
+constexpr float activation_levels(Precision precision) { return precision == Precision::kA15 ? 127.0f * 128.0f : 127.0f; }
+
+// Quantised tokens in a buffer of the caller, who keeps it alive. data is aligned to 16 bytes.
+struct Q4Activations {
+  std::byte* data = nullptr;
+  size_t n_tokens = 0;
+  size_t n_cols = 0;
+  size_t group_size = 0;
+  Precision precision = Precision::kA15;
+
+  [[nodiscard]] size_t n_groups() const { return div_up(n_cols, group_size); }
+  [[nodiscard]] size_t padded_cols() const { return round_up(n_cols, 8); }
+  [[nodiscard]] size_t token_bytes() const {
+    const size_t planes = precision == Precision::kA15 ? 4 : 3;
+    return round_up(n_groups() * (sizeof(float) + sizeof(int32_t)) + padded_cols() * planes, 64);
+  }
+
+  [[nodiscard]] float* scales(size_t token) const { return at<float>(token, 0); }
+  [[nodiscard]] int32_t* sums(size_t token) const { return at<int32_t>(token, n_groups() * sizeof(float)); }
+  [[nodiscard]] int16_t* pairs(size_t token) const { return at<int16_t>(token, n_groups() * 8); }
+  [[nodiscard]] int8_t* high(size_t token) const { return at<int8_t>(token, n_groups() * 8 + padded_cols() * 2); }
+  [[nodiscard]] int8_t* low(size_t token) const { return at<int8_t>(token, n_groups() * 8 + padded_cols() * 3); }
+
+ private:
+  template <class T>
+  [[nodiscard]] T* at(size_t token, size_t offset) const {
+    return reinterpret_cast<T*>(data + token * token_bytes() + offset);
+  }
+};
+
+// Bytes of the buffer for n_tokens tokens. kInvalidArgument for a group size that is not supported, kTooLarge when it
+// does not fit the address space.
+Result<uint64_t> q4_activation_bytes(uint64_t n_tokens, uint64_t n_cols, uint64_t group_size, Precision precision);
+
+// One token: x has out.n_cols elements; writes token `token` of out.
+using QuantizeActivationsFn = void (*)(const float* x, const Q4Activations& out, size_t token);
+
+// Quantises x [T, K], rows x_stride elements apart, into out.data of at least q4_activation_bytes bytes. T, K, group size
+// and precision are those of `out`. Tokens are independent: a caller with threads may split them.
+void quantize_activations(const float* x, size_t x_stride, const Q4Activations& out);
+
+}  // namespace sutra::kernels
