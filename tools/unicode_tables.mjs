@@ -35,17 +35,24 @@ const combiningClass = new Uint8Array(kLimit);
 /** @type {Map<number, number[]>} */
 const decomposition = new Map();
 let rangeFirst = 0;
-for (const [hex, name, general, ccc, , mapping] of records0('UnicodeData.txt')) {
+for (const [hex, name, general, ccc, , mapping] of databaseRecords('UnicodeData.txt')) {
   const c = parseInt(hex, 16);
   if (name.endsWith(', First>')) rangeFirst = c;
   const first = name.endsWith(', Last>') ? rangeFirst : c;
   category.fill(general, first, c + 1);
   combiningClass[c] = Number(ccc);
-  if (mapping !== '' && !mapping.startsWith('<')) decomposition.set(c, mapping.split(' ').map((h) => parseInt(h, 16)));
+  if (mapping !== '' && !mapping.startsWith('<'))
+    decomposition.set(
+      c,
+      mapping.split(' ').map((h) => parseInt(h, 16)),
+    );
 }
 /** UnicodeData.txt has no comments, but names with '#'. @param {string} name */
-function records0(name) {
-  return readFileSync(join(source, name), 'utf8').split('\n').filter(Boolean).map((line) => line.split(';'));
+function databaseRecords(name) {
+  return readFileSync(join(source, name), 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split(';'));
 }
 
 const space = property('PropList.txt', (f) => f[1] === 'White_Space');
@@ -55,21 +62,43 @@ const notQuick = property('DerivedNormalizationProps.txt', (f) => f[1] === 'NFC_
 const excluded = property('DerivedNormalizationProps.txt', (f) => f[1] === 'Full_Composition_Exclusion');
 
 // The classes of text/unicode.h, in its order; kAlternating stands for upper, lower, upper, … from the range's start.
-const kOther = 0, kSpace = 1, kUpper = 2, kLower = 3, kTitle = 4, kModifier = 5, kLetter = 6, kMark = 7, kNumber = 8,
-  kOtherNumber = 9, kWordOther = 10, kAlternating = 11;
+const kOther = 0,
+  kSpace = 1,
+  kUpper = 2,
+  kLower = 3,
+  kTitle = 4,
+  kModifier = 5,
+  kLetter = 6,
+  kMark = 7,
+  kNumber = 8,
+  kOtherNumber = 9,
+  kWordOther = 10,
+  kAlternating = 11;
 /** @param {number} c */
 function classOf(c) {
   if (space.has(c)) return kSpace;
   switch (category[c]) {
-    case 'Lu': return kUpper;
-    case 'Ll': return kLower;
-    case 'Lt': return kTitle;
-    case 'Lm': return kModifier;
-    case 'Lo': return kLetter;
-    case 'Mn': case 'Mc': case 'Me': return kMark;
-    case 'Nd': case 'Nl': return kNumber;
-    case 'No': return kOtherNumber;
-    default: return category[c] === 'Pc' || alphabetic.has(c) || joinControl.has(c) ? kWordOther : kOther;
+    case 'Lu':
+      return kUpper;
+    case 'Ll':
+      return kLower;
+    case 'Lt':
+      return kTitle;
+    case 'Lm':
+      return kModifier;
+    case 'Lo':
+      return kLetter;
+    case 'Mn':
+    case 'Mc':
+    case 'Me':
+      return kMark;
+    case 'Nd':
+    case 'Nl':
+      return kNumber;
+    case 'No':
+      return kOtherNumber;
+    default:
+      return category[c] === 'Pc' || alphabetic.has(c) || joinControl.has(c) ? kWordOther : kOther;
   }
 }
 
@@ -88,7 +117,12 @@ const classes = [];
 const plain = runs(classOf);
 for (let i = 0; i < plain.length; ) {
   let end = i;
-  while (end < plain.length && plain[end].length === 1 && plain[end].value === (((end - i) & 1) === 0 ? kUpper : kLower)) end++;
+  while (
+    end < plain.length &&
+    plain[end].length === 1 &&
+    plain[end].value === (((end - i) & 1) === 0 ? kUpper : kLower)
+  )
+    end++;
   if (end - i >= 3) {
     classes.push({ start: plain[i].start, value: kAlternating });
     i = end;
@@ -98,19 +132,49 @@ for (let i = 0; i < plain.length; ) {
 }
 const normalization = runs((c) => combiningClass[c] | (notQuick.has(c) ? 256 : 0));
 
-// Canonical decompositions, one step each; Hangul is arithmetic and not in UnicodeData.txt.
-const small = [], large = [];
+// A run: class << 4 | length - 1, or class << 4 | 15 and then length - 16 in seven-bit groups, lowest first.
+const classRuns = [];
+classes.forEach(({ start, value }, i) => {
+  const length = (classes[i + 1]?.start ?? kLimit) - start;
+  classRuns.push((value << 4) | Math.min(length - 1, 15));
+  if (length < 16) return;
+  let rest = length - 16;
+  for (; rest > 127; rest >>= 7) classRuns.push((rest & 127) | 128);
+  classRuns.push(rest);
+});
+
+// Canonical decompositions, one step each; Hangul is arithmetic and not in UnicodeData.txt. The block of
+// CJK compatibility ideographs at U+2F800 has no gaps: the position is the key.
+const kBlockFirst = 0x2f800,
+  kBlockLast = 0x2fa1d;
+const pairs = [],
+  singles = [],
+  large = [],
+  block = [];
 for (const [c, [first, second = 0]] of [...decomposition].sort((a, b) => a[0] - b[0])) {
-  (c < 0x10000 && first < 0x10000 && second < 0x10000 ? small : large).push({ c, first, second });
+  if (c >= kBlockFirst && c <= kBlockLast) {
+    if (second !== 0 || c !== kBlockFirst + block.length)
+      throw new Error(`U+${c.toString(16)}: the block has a gap or a pair`);
+    block.push(first);
+  } else if (Math.max(c, first, second) >= 0x10000) {
+    large.push({ c, first, second });
+  } else if (second !== 0) {
+    pairs.push({ c, first, second });
+  } else {
+    singles.push({ c, first });
+  }
 }
-const order = small
-  .map((entry, index) => ({ ...entry, index }))
-  .filter(({ c, second }) => second !== 0 && !excluded.has(c))
-  .sort((a, b) => a.first - b.first || a.second - b.second);
-const largeOrder = large
-  .map((entry, index) => ({ ...entry, index }))
-  .filter(({ c, second }) => second !== 0 && !excluded.has(c))
-  .sort((a, b) => a.first - b.first || a.second - b.second);
+if (block.length !== kBlockLast - kBlockFirst + 1) throw new Error('the block at U+2F800 is not full');
+/** @param {{c: number, first: number, second: number}[]} entries */
+function byPair(entries) {
+  return entries
+    .map((entry, index) => ({ ...entry, index }))
+    .filter(({ c, second }) => second !== 0 && !excluded.has(c))
+    .sort((a, b) => a.first - b.first || a.second - b.second)
+    .map(({ index }) => index);
+}
+const pairOrder = byPair(pairs),
+  largeOrder = byPair(large);
 
 /** @param {(string | number)[]} items */
 function rows(items) {
@@ -126,9 +190,18 @@ function rows(items) {
   return [...lines, line].join('\n');
 }
 const hex = (/** @type {number} */ value) => `0x${value.toString(16)}`;
-const bytes = 4 * (classes.length + normalization.length) + 6 * small.length + 12 * large.length + 2 * (order.length + largeOrder.length);
+const bytes =
+  classRuns.length +
+  4 * normalization.length +
+  6 * pairs.length +
+  4 * singles.length +
+  12 * large.length +
+  4 * block.length +
+  2 * (pairOrder.length + largeOrder.length);
 
-writeFileSync(target, `// Generated by tools/unicode_tables.mjs from the Unicode Character Database ${version}; do not edit.
+writeFileSync(
+  target,
+  `// Generated by tools/unicode_tables.mjs from the Unicode Character Database ${version}; do not edit.
 // ${bytes} bytes of tables, read by unicode.cpp and nfc.cpp alone.
 // clang-format off
 #pragma once
@@ -137,9 +210,11 @@ writeFileSync(target, `// Generated by tools/unicode_tables.mjs from the Unicode
 
 namespace sutra::text::tables {
 
-// First code point of a range << 8 | CharClass (${kAlternating}: upper, lower, upper, … from there on).
-inline constexpr uint32_t kClasses[] = {
-${rows(classes.map(({ start, value }) => hex(start * 256 + value)))}
+// Runs from U+0000 on, a byte each: CharClass << 4 | length - 1; low digit 15: length - 16 follows in seven-bit
+// groups, lowest first, all but the last with 128 added. CharClass ${kAlternating} is upper, lower, upper, …
+inline constexpr uint8_t kAlternating = ${kAlternating};
+inline constexpr uint8_t kClassRuns[] = {
+${rows(classRuns)}
 };
 
 // First code point of a range << 9 | 256 where NFC_Quick_Check is not Yes | Canonical_Combining_Class.
@@ -147,30 +222,41 @@ inline constexpr uint32_t kNormalization[] = {
 ${rows(normalization.map(({ start, value }) => hex(start * 512 + value)))}
 };
 
-// One step of canonical decomposition; second = 0: to a single code point.
-struct Small {
+// One step of canonical decomposition, by code point: to two, to one, and beyond the basic plane (second = 0: to one).
+struct Pair {
   uint16_t composed, first, second;
 };
-inline constexpr Small kSmall[] = {
-${rows(small.map(({ c, first, second }) => `{${hex(c)}, ${hex(first)}, ${hex(second)}}`))}
+inline constexpr Pair kPairs[] = {
+${rows(pairs.map(({ c, first, second }) => `{${hex(c)}, ${hex(first)}, ${hex(second)}}`))}
 };
-struct Large {
+struct Single {
+  uint16_t composed, first;
+};
+inline constexpr Single kSingles[] = {
+${rows(singles.map(({ c, first }) => `{${hex(c)}, ${hex(first)}}`))}
+};
+struct LargePair {
   uint32_t composed, first, second;
 };
-inline constexpr Large kLarge[] = {
+inline constexpr LargePair kLargePairs[] = {
 ${rows(large.map(({ c, first, second }) => `{${hex(c)}, ${hex(first)}, ${hex(second)}}`))}
 };
-
-// Indices of kSmall and kLarge that compose, by (first, second).
-inline constexpr uint16_t kSmallByPair[] = {
-${rows(order.map(({ index }) => index))}
+// What kBlockFirst, kBlockFirst + 1, … decompose to.
+inline constexpr uint32_t kBlockFirst = ${hex(kBlockFirst)};
+inline constexpr uint32_t kBlock[] = {
+${rows(block.map(hex))}
 };
-inline constexpr uint16_t kLargeByPair[] = {
-${rows(largeOrder.map(({ index }) => index))}
+
+// Indices of the pairs that compose, by (first, second).
+inline constexpr uint16_t kPairOrder[] = {
+${rows(pairOrder)}
+};
+inline constexpr uint16_t kLargePairOrder[] = {
+${rows(largeOrder)}
 };
 
 }  // namespace sutra::text::tables
 // clang-format on
-`);
-console.log(`${target}: Unicode ${version}, ${bytes} bytes (${classes.length} class ranges, ${normalization.length} normalization ranges, ` +
-  `${small.length} + ${large.length} decompositions, ${order.length} + ${largeOrder.length} compositions)`);
+`,
+);
+console.log(`${target}: Unicode ${version}, ${bytes} bytes of tables`);

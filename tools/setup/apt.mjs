@@ -1,6 +1,6 @@
 // Debian packages: installed on the machine where that is possible, or fetched from a newer suite into a private
 // folder, which needs no rights and leaves the machine's own package lists alone.
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capture, folder, onPath, run, say, UserError } from '../lib/run.mjs';
@@ -17,13 +17,17 @@ function isInstalled(name) {
  */
 export function aptInstall(purpose, names) {
   if (!onPath('apt-get')) {
-    throw new UserError(`${purpose}: this is no Debian-like system; please install what the Debian packages ${names.join(', ')} contain`);
+    throw new UserError(
+      `${purpose}: this is no Debian-like system; please install what the Debian packages ${names.join(', ')} contain`,
+    );
   }
   const missing = names.filter((name) => !isInstalled(name));
   if (missing.length === 0) return;
   const isRoot = process.getuid?.() === 0;
   if (!isRoot && capture('sudo', ['-n', 'true']) === null) {
-    throw new UserError(`${purpose}: not root and no sudo without a password; please run: sudo apt-get install ${missing.join(' ')}`);
+    throw new UserError(
+      `${purpose}: not root and no sudo without a password; please run: sudo apt-get install ${missing.join(' ')}`,
+    );
   }
   say('setup', `${purpose}: installing ${missing.join(', ')}`);
   const apt = isRoot ? ['apt-get'] : ['sudo', '-n', 'apt-get'];
@@ -31,7 +35,8 @@ export function aptInstall(purpose, names) {
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   const install = () => run(apt[0], [...apt.slice(1), ...options, 'install', ...missing], { quiet: true, env });
   try {
-    if (!missing.every((name) => capture('apt-cache', ['show', '-q=0', name]))) throw new UserError('package lists are missing');
+    if (!missing.every((name) => capture('apt-cache', ['show', '-q=0', name])))
+      throw new UserError('package lists are missing');
     install();
   } catch {
     // Old package lists name versions that the mirror no longer has: refresh them once, then failure is final.
@@ -45,8 +50,14 @@ function debianMirror() {
   const release = /^VERSION_CODENAME=(.*)$/m.exec(readIfThere('/etc/os-release'))?.[1];
   const isDebian = /^ID=debian$/m.test(readIfThere('/etc/os-release'));
   if (!isDebian || !release) return null;
-  const targets = capture('apt-get', ['indextargets', '--format', '$(CODENAME)|$(REPO_URI)', 'Created-By: Packages']) ?? '';
-  return targets.split('\n').find((line) => line.startsWith(`${release}|`))?.split('|')[1] ?? null;
+  const targets =
+    capture('apt-get', ['indextargets', '--format', '$(CODENAME)|$(REPO_URI)', 'Created-By: Packages']) ?? '';
+  return (
+    targets
+      .split('\n')
+      .find((line) => line.startsWith(`${release}|`))
+      ?.split('|')[1] ?? null
+  );
 }
 
 /** @param {string} path */
@@ -72,7 +83,9 @@ function openNewerSuite(purpose) {
   if (view) return view;
   const mirror = debianMirror();
   if (mirror === null) {
-    throw new UserError(`${purpose}: cannot be fetched, because this is no Debian system with a package mirror; please install it yourself (see tools/README.md)`);
+    throw new UserError(
+      `${purpose}: cannot be fetched, because this is no Debian system with a package mirror; please install it yourself (see tools/README.md)`,
+    );
   }
   const work = mkdtempSync(join(tmpdir(), 'sutra-apt-'));
   process.once('exit', () => rmSync(work, { recursive: true, force: true }));
@@ -104,7 +117,9 @@ function openNewerSuite(purpose) {
       try {
         run('apt-get', [...options, '-q', '-y', ...args], { quiet: true, cwd: work });
       } catch {
-        throw new UserError(`${what}: the Debian mirror did not deliver it (see above); check the network, or install it yourself (see tools/README.md)`);
+        throw new UserError(
+          `${what}: the Debian mirror did not deliver it (see above); check the network, or install it yourself (see tools/README.md)`,
+        );
       }
     },
   };

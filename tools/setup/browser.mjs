@@ -8,7 +8,8 @@ const kNames = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-
 export function setupBrowser() {
   const found = process.env.CHROME_BIN || firstOnPath() || installed();
   const version = capture(found, ['--version'])?.trim();
-  if (!version) throw new UserError(`browser: '${found} --version' does not run; please install Chromium and set CHROME_BIN`);
+  if (!version)
+    throw new UserError(`browser: '${found} --version' does not run; please install Chromium and set CHROME_BIN`);
   say('setup', `browser: using ${found} (${version})`);
   return found;
 }
@@ -21,6 +22,7 @@ function installed() {
   // The fonts are for screenshots: without any, a page has boxes for letters.
   aptInstall('browser', ['chromium', 'fonts-liberation', 'fonts-dejavu-core']);
   const path = firstOnPath();
-  if (!path) throw new UserError('browser: the package chromium brought no program; please install Chromium and set CHROME_BIN');
+  if (!path)
+    throw new UserError('browser: the package chromium brought no program; please install Chromium and set CHROME_BIN');
   return path;
 }

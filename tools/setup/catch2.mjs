@@ -1,6 +1,6 @@
 // Catch2 v3: the installed one for native tests where there is one, else built from Debian's source; always built for
 // wasm and, where the cross compiler is there, for aarch64. Each is built once per compiler and cached.
-import { existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheRoot, capture, onPath, run, say } from '../lib/run.mjs';
@@ -51,7 +51,17 @@ function build(name, compilerVersion, cmakeArgs) {
   const from = source();
   say('setup', `catch2: building for ${name}`);
   const work = mkdtempSync(join(tmpdir(), 'sutra-catch2-'));
-  const common = ['-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release', '-DCMAKE_CXX_STANDARD=23', '-DCMAKE_UNITY_BUILD=ON', '-DBUILD_TESTING=OFF', '-DCATCH_INSTALL_DOCS=OFF', '-DCATCH_INSTALL_EXTRAS=OFF', '-DCMAKE_INSTALL_LIBDIR=lib'];
+  const common = [
+    '-G',
+    'Ninja',
+    '-DCMAKE_BUILD_TYPE=Release',
+    '-DCMAKE_CXX_STANDARD=23',
+    '-DCMAKE_UNITY_BUILD=ON',
+    '-DBUILD_TESTING=OFF',
+    '-DCATCH_INSTALL_DOCS=OFF',
+    '-DCATCH_INSTALL_EXTRAS=OFF',
+    '-DCMAKE_INSTALL_LIBDIR=lib',
+  ];
   run('cmake', ['-S', from, '-B', work, ...common, `-DCMAKE_INSTALL_PREFIX=${prefix}`, ...cmakeArgs], { quiet: true });
   run('cmake', ['--build', work, '-j2'], { quiet: true });
   rmSync(prefix, { recursive: true, force: true });
@@ -65,7 +75,8 @@ function build(name, compilerVersion, cmakeArgs) {
 export function setupNativeCatch2() {
   const installed = findInstalled();
   const compiler = process.env.CXX || 'c++';
-  const path = installed ?? build('native', `${compiler} ${capture(compiler, ['-dumpfullversion', '-dumpversion'])}`, []);
+  const path =
+    installed ?? build('native', `${compiler} ${capture(compiler, ['-dumpfullversion', '-dumpversion'])}`, []);
   say('setup', `catch2: native tests use ${path}`);
   return path;
 }

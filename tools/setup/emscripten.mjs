@@ -1,5 +1,14 @@
 // Emscripten >= 4: the one that is there, else a private copy unpacked from a newer Debian suite.
-import { existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cacheRoot, capture, folder, onPath, run, say, UserError } from '../lib/run.mjs';
@@ -28,7 +37,10 @@ function findInstalled() {
     if (!root || !existsSync(join(root, 'emcc'))) continue;
     const version = readVersion(root);
     if (version && Number.parseInt(version, 10) >= kMinimumMajor) return { root, version };
-    say('setup', `emscripten: ${root} is version ${version ?? 'unknown'}, which is older than ${kMinimumMajor}: not used`);
+    say(
+      'setup',
+      `emscripten: ${root} is version ${version ?? 'unknown'}, which is older than ${kMinimumMajor}: not used`,
+    );
   }
   return null;
 }
@@ -65,7 +77,12 @@ function installCopy() {
     BINARYEN_ROOT: join(kCopy, 'usr'),
     CACHE: folder(join(kCopy, 'cache')),
   };
-  writeFileSync(join(root, '.emscripten'), Object.entries(settings).map(([key, value]) => `${key} = '${value}'\n`).join(''));
+  writeFileSync(
+    join(root, '.emscripten'),
+    Object.entries(settings)
+      .map(([key, value]) => `${key} = '${value}'\n`)
+      .join(''),
+  );
   const copy = { root, version: readVersion(root) ?? 'unknown' };
   if (capture(join(root, 'emcc'), ['--version']) === null) {
     run(join(root, 'emcc'), ['--version'], { quiet: true });
@@ -87,19 +104,36 @@ function bindToCopy() {
   const libraries = join(usr, 'lib', triplet);
   const loader = ['lib64', 'lib'].flatMap((name) => {
     const path = join(usr, name);
-    return existsSync(path) ? readdirSync(path).filter((file) => /^ld-linux.*\.so/.test(file)).map((file) => join(path, file)) : [];
+    return existsSync(path)
+      ? readdirSync(path)
+          .filter((file) => /^ld-linux.*\.so/.test(file))
+          .map((file) => join(path, file))
+      : [];
   })[0];
   // patchelf itself has to start before anything is patched.
   /** @param {string[]} args */
-  const patchelf = (args) => run(loader, ['--library-path', libraries, join(usr, 'bin/patchelf'), ...args], { quiet: true });
+  const patchelf = (args) =>
+    run(loader, ['--library-path', libraries, join(usr, 'bin/patchelf'), ...args], { quiet: true });
 
-  const isElf = (/** @type {string} */ path) => existsSync(path) && readFileSync(path).subarray(0, 4).toString('latin1') === '\x7fELF';
+  const isElf = (/** @type {string} */ path) =>
+    existsSync(path) && readFileSync(path).subarray(0, 4).toString('latin1') === '\x7fELF';
   const programs = [
     ...readdirSync(join(llvm, 'bin')).map((name) => join(llvm, 'bin', name)),
-    ...readdirSync(join(usr, 'bin')).filter((name) => name.startsWith('wasm-')).map((name) => join(usr, 'bin', name)),
-  ].map((path) => (existsSync(path) ? realpathSync(path) : path)).filter(isElf);
+    ...readdirSync(join(usr, 'bin'))
+      .filter((name) => name.startsWith('wasm-'))
+      .map((name) => join(usr, 'bin', name)),
+  ]
+    .map((path) => (existsSync(path) ? realpathSync(path) : path))
+    .filter(isElf);
   for (const program of new Set(programs)) {
-    patchelf(['--set-interpreter', loader, '--force-rpath', '--set-rpath', `${libraries}:${join(llvm, 'lib')}`, program]);
+    patchelf([
+      '--set-interpreter',
+      loader,
+      '--force-rpath',
+      '--set-rpath',
+      `${libraries}:${join(llvm, 'lib')}`,
+      program,
+    ]);
   }
   // A library's own search path does not reach the libraries it needs in turn, so those get one too.
   for (const name of readdirSync(libraries)) {
@@ -119,9 +153,24 @@ function buildSystemLibraries({ root, version }) {
   const marker = join(cacheRoot, `emscripten-libraries-${version}`);
   if (existsSync(marker) && readFileSync(marker, 'utf8') === root) return;
   const work = mkdtempSync(join(tmpdir(), 'sutra-libraries-'));
-  writeFileSync(join(work, 'plain.cpp'), '#include <emscripten/bind.h>\n#include <string>\nstatic std::string f() { return "x"; }\nEMSCRIPTEN_BINDINGS(m) { emscripten::function("f", &f); }\n');
-  writeFileSync(join(work, 'throwing.cpp'), '#include <iostream>\n#include <stdexcept>\nint main() { try { throw std::runtime_error("x"); } catch (std::exception& e) { std::cout << e.what(); } }\n');
-  const plain = ['plain.cpp', '-O3', '-fno-exceptions', '-fno-rtti', '-DEMSCRIPTEN_HAS_UNBOUND_TYPE_NAMES=0', '-lembind', '-sMODULARIZE', '-sEXPORT_ES6'];
+  writeFileSync(
+    join(work, 'plain.cpp'),
+    '#include <emscripten/bind.h>\n#include <string>\nstatic std::string f() { return "x"; }\nEMSCRIPTEN_BINDINGS(m) { emscripten::function("f", &f); }\n',
+  );
+  writeFileSync(
+    join(work, 'throwing.cpp'),
+    '#include <iostream>\n#include <stdexcept>\nint main() { try { throw std::runtime_error("x"); } catch (std::exception& e) { std::cout << e.what(); } }\n',
+  );
+  const plain = [
+    'plain.cpp',
+    '-O3',
+    '-fno-exceptions',
+    '-fno-rtti',
+    '-DEMSCRIPTEN_HAS_UNBOUND_TYPE_NAMES=0',
+    '-lembind',
+    '-sMODULARIZE',
+    '-sEXPORT_ES6',
+  ];
   const throwing = ['throwing.cpp', '-O2', '-fwasm-exceptions'];
   for (const [what, flags] of /** @type {[string, string[]][]} */ ([
     ['single thread', plain],

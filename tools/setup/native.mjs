@@ -9,9 +9,18 @@ const kHeaders = ['nlohmann/json.hpp', 'CLI/CLI.hpp'];
 
 /** CMake and ninja: wanted by every build. */
 export function setupBuildTools() {
-  const missing = Object.entries({ cmake: 'cmake', ninja: 'ninja-build', python3: 'python3' }).filter(([program]) => !onPath(program));
-  if (missing.length > 0) aptInstall('build tools', missing.map(([, debianPackage]) => debianPackage));
-  say('setup', `build tools: ${capture('cmake', ['--version'])?.split('\n')[0]}, ninja ${capture('ninja', ['--version'])?.trim()}`);
+  const missing = Object.entries({ cmake: 'cmake', ninja: 'ninja-build', python3: 'python3' }).filter(
+    ([program]) => !onPath(program),
+  );
+  if (missing.length > 0)
+    aptInstall(
+      'build tools',
+      missing.map(([, debianPackage]) => debianPackage),
+    );
+  say(
+    'setup',
+    `build tools: ${capture('cmake', ['--version'])?.split('\n')[0]}, ninja ${capture('ninja', ['--version'])?.trim()}`,
+  );
 }
 
 /** A C++23 compiler for the native program. */
@@ -54,6 +63,7 @@ export function setupHeaders() {
  * The cross compiler and emulator for the NEON variants.
  */
 export function setupCrossTools() {
-  if (!onPath('aarch64-linux-gnu-g++') || !onPath('qemu-aarch64')) aptInstall('aarch64', ['g++-aarch64-linux-gnu', 'qemu-user']);
+  if (!onPath('aarch64-linux-gnu-g++') || !onPath('qemu-aarch64'))
+    aptInstall('aarch64', ['g++-aarch64-linux-gnu', 'qemu-user']);
   say('setup', `aarch64: ${capture('aarch64-linux-gnu-g++', ['--version'])?.split('\n')[0]}, qemu-aarch64`);
 }
