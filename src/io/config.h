@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "io/json.h"
+#include "base/json.h"
 
 namespace sutra {
 

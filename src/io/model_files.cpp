@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "io/json.h"
+#include "base/json.h"
 
 namespace sutra {
 namespace {

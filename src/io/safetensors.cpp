@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/checked.h"
-#include "io/json.h"
+#include "base/json.h"
 
 namespace sutra {
 namespace {

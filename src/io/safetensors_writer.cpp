@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/checked.h"
-#include "io/json.h"
+#include "base/json.h"
 
 namespace sutra {
 namespace {
