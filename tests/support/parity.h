@@ -20,6 +20,14 @@ void for_each_available(const kernels::Variant<Fn> (&variants)[N], const Body& b
   }
 }
 
+// The same for a family that hands out its table as a span.
+template <class Fn, class Body>
+void for_each_available(std::span<const kernels::Variant<Fn>> variants, const Body& body) {
+  for (const kernels::Variant<Fn>& variant : variants) {
+    if (kernels::isa_available(variant.isa)) body(variant);
+  }
+}
+
 // Equal as bits; any NaN equals any NaN, because instruction sets choose sign and payload differently.
 inline bool same_bits(float a, float b) {
   return (std::isnan(a) && std::isnan(b)) || std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
