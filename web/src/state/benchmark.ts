@@ -1,6 +1,7 @@
 // How fast the loaded model is here: reading a prompt, and writing. The same quantities as `sutra bench` and bench:web:
 // token ids in, one warm-up, medians of three runs.
 import { signal } from '@preact/signals';
+import type { Artefact } from 'sutra-web';
 import { memoryBytes, measureMemory, ready } from './engine';
 import { isAbort, report } from './problem';
 
@@ -9,7 +10,7 @@ export interface BenchmarkResult {
   readonly architecture: string;
   readonly quantisation: string;
   readonly modelBytes: number;
-  readonly artefact: string;
+  readonly artefact: Artefact;
   readonly threads: number;
   readonly promptTokens: number;
   readonly genTokens: number;

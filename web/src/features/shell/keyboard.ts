@@ -1,0 +1,34 @@
+// Keys that work everywhere on the page.
+import { place } from '../../state/place';
+import { canRedo, canUndo, redo, undo } from '../../state/story';
+import { stop, write, writing } from '../../state/writing';
+
+const isTyping = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && (target.matches('input, textarea, select') || target.isContentEditable);
+
+const isOpen = (): boolean => document.querySelector('dialog[open], .popover:popover-open:not(.tooltip)') !== null;
+
+function onKeyDown(event: KeyboardEvent): void {
+  if (event.defaultPrevented || event.isComposing) return;
+  const withCommand = event.ctrlKey || event.metaKey;
+  if (event.key === 'Escape' && writing.value) return stop();
+  if (place.value !== 'write' || isOpen()) return;
+  const onNothing = event.target === document.body;
+  if (event.key === 'Enter' && (withCommand || onNothing)) act(event, () => void write());
+  else if (event.key === '/' && !withCommand && !isTyping(event.target)) act(event, focusDraft);
+  else if (event.key.toLowerCase() === 'z' && withCommand && !isTyping(event.target) && !writing.value) {
+    if (event.shiftKey ? canRedo.value : canUndo.value) act(event, event.shiftKey ? redo : undo);
+  }
+}
+
+function act(event: KeyboardEvent, what: () => void): void {
+  event.preventDefault();
+  what();
+}
+
+const focusDraft = (): void => document.querySelector<HTMLTextAreaElement>('#draft')?.focus();
+
+/** Starts listening. */
+export function listenToKeys(): void {
+  addEventListener('keydown', onKeyDown);
+}

@@ -1,0 +1,43 @@
+import { render } from 'preact';
+import { listenToKeys } from './features/shell/keyboard';
+import { followEnd } from './features/shell/follow_end';
+import { Shell } from './features/shell/shell';
+import { keepSaving, restoreStory } from './state/autosave';
+import { readCatalog, startChoice } from './state/catalog';
+import { open } from './state/engine';
+import { prepareOffline } from './state/offline';
+import { followAddress } from './state/place';
+import { report } from './state/problem';
+import { restoreSettings } from './state/settings';
+import { readValue } from './state/storage';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/ui.css';
+import './styles/shell.css';
+import './styles/write.css';
+import './styles/models.css';
+import './styles/device.css';
+
+async function loadFirstModel(): Promise<void> {
+  try {
+    await readCatalog();
+  } catch (error) {
+    report('The list of models could not be read', error, { label: 'Try again', run: () => void loadFirstModel() });
+    return;
+  }
+  const choice = startChoice(await readValue<string>('model'));
+  if (choice) await open(choice);
+}
+
+async function start(): Promise<void> {
+  void loadFirstModel();
+  await Promise.all([restoreSettings(), restoreStory()]);
+  followAddress();
+  keepSaving();
+  render(<Shell />, document.getElementById('app') as HTMLElement);
+  listenToKeys();
+  followEnd();
+  prepareOffline();
+}
+
+void start();
