@@ -30,8 +30,8 @@
 
 namespace sutra::text {
 
-// No published vocabulary comes near: the largest have 2^18 entries.
-inline constexpr int32_t kMaxVocab = 1 << 24;
+// The largest published vocabularies have 2^20 entries. A table over all ids stays below 64 MiB.
+inline constexpr int32_t kMaxVocab = 1 << 21;
 
 // Bytes [begin, end) of the text as it was given.
 struct Offset {
@@ -46,6 +46,8 @@ struct Encoding {
   // that was added reports {0, 0}.
   std::vector<Offset> offsets;
 };
+
+struct TokenizerData;
 
 // Immutable. Copies share their tables.
 class Tokenizer {
@@ -72,9 +74,8 @@ class Tokenizer {
   [[nodiscard]] bool is_special(int32_t id) const;
 
  private:
-  struct Data;
-  explicit Tokenizer(std::shared_ptr<const Data> data);
-  std::shared_ptr<const Data> data_;
+  explicit Tokenizer(std::shared_ptr<const TokenizerData> data);
+  std::shared_ptr<const TokenizerData> data_;
 };
 
 }  // namespace sutra::text

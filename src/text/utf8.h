@@ -13,7 +13,7 @@ namespace sutra::text {
 inline constexpr char32_t kReplacement = 0xfffd;
 
 struct CodePoint {
-  char32_t value;  // kReplacement where ill-formed
+  char32_t value;   // kReplacement where ill-formed
   uint32_t length;  // bytes taken: 1 to 4
   bool well_formed;
   bool cut;  // ill-formed only because the text ends: more bytes could complete it

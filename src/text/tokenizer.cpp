@@ -1,0 +1,49 @@
+#include "text/tokenizer.h"
+
+#include <utility>
+
+#include "text/encoder.h"
+#include "text/tokenizer_data.h"
+#include "text/tokenizer_load.h"
+#include "text/utf8.h"
+
+namespace sutra::text {
+
+Tokenizer::Tokenizer(std::shared_ptr<const TokenizerData> data) : data_(std::move(data)) {}
+
+Result<Tokenizer> Tokenizer::from_json(std::span<const std::byte> tokenizer_json) {
+  SUTRA_ASSIGN(const TokenizerFile file, read_tokenizer_file(tokenizer_json));
+  const auto data = std::make_shared<TokenizerData>();
+  SUTRA_TRY(load_tokenizer(file, *data));
+  return Tokenizer(data);
+}
+
+Encoding Tokenizer::encode(std::string_view utf8, bool add_special) const {
+  return Encoder(*data_, utf8).run(add_special);
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+  std::string out;
+  Utf8Repair repair;
+  for (const int32_t id : ids) {
+    if (!skip_special || !is_special(id)) repair.append(token_bytes(id), out);
+  }
+  repair.finish(out);
+  return out;
+}
+
+std::string_view Tokenizer::token_bytes(int32_t id) const { return data_->vocabulary.bytes(id); }
+
+std::string_view Tokenizer::token_text(int32_t id) const { return data_->vocabulary.text(id); }
+
+std::optional<int32_t> Tokenizer::token_to_id(std::string_view token_text) const {
+  return data_->vocabulary.find(token_text);
+}
+
+size_t Tokenizer::vocab_size() const { return data_->vocabulary.size(); }
+
+bool Tokenizer::is_special(int32_t id) const {
+  return data_->vocabulary.has(id) && (data_->flags[static_cast<size_t>(id)] & TokenizerData::kSpecial) != 0;
+}
+
+}  // namespace sutra::text
