@@ -42,7 +42,8 @@ export function setupPaths() {
 export function setup(components) {
   return withLock(join(cacheRoot, 'setup.lock'), () => {
     const wants = (/** @type {Component} */ name) => components.includes(name);
-    const paths = setupPaths();
+    const before = setupPaths();
+    const paths = { ...before };
     if (wants('js')) paths.node = setupJs();
     if (wants('native') || wants('wasm')) {
       setupBuildTools();
@@ -60,11 +61,13 @@ export function setup(components) {
     }
     if (wants('neon')) {
       setupCrossTools();
-      paths.catch2Aarch64 = setupAarch64Catch2();
+      paths.catch2Aarch64 = setupAarch64Catch2() ?? undefined;
     }
     if (wants('browser')) paths.browser = setupBrowser();
     mkdirSync(dirname(kPathsFile), { recursive: true });
-    writeFileSync(kPathsFile, `${JSON.stringify(paths, null, 2)}\n`);
+    const text = `${JSON.stringify(paths, null, 2)}\n`;
+    // Builds depend on this file: it is touched only when something really changed.
+    if (text !== `${JSON.stringify(before, null, 2)}\n`) writeFileSync(kPathsFile, text);
     return paths;
   });
 }
