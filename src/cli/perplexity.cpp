@@ -1,0 +1,56 @@
+#include "runtime/perplexity.h"
+
+#include <cstdio>
+
+#include "cli/command.h"
+
+namespace sutra::cli {
+namespace {
+
+constexpr uint64_t kMaxTextBytes = uint64_t{1} << 30;
+
+struct Options {
+  ModelOptions model;
+  std::string text;
+  size_t n_context = 512;
+  bool json = false;
+};
+
+Status run(const Options& options) {
+  SUTRA_ASSIGN(std::shared_ptr<const Engine> engine, options.model.load());
+  if (engine->tokenizer() == nullptr) {
+    return fail(ErrorCode::kNotFound, "the model has no tokenizer.json: name one with --tokenizer");
+  }
+  SUTRA_ASSIGN(const std::string text, read_text_file(options.text, kMaxTextBytes));
+  SUTRA_ASSIGN(PerplexityJob job,
+               PerplexityJob::create(engine, engine->tokenizer()->encode(text, false).ids, options.n_context));
+  for (bool more = true; more;) {
+    SUTRA_ASSIGN(more, job.step());
+    show_progress(concat("perplexity: ", job.fraction() * 100, " %, ", job.result().perplexity));
+  }
+  show_progress({});
+  const PerplexityResult result = job.result();
+  if (options.json) {
+    print_json({{"perplexity", result.perplexity},
+                {"nll", result.nll},
+                {"tokens", result.n_tokens},
+                {"bits_per_byte", result.bits_per_byte(text.size())}});
+  } else {
+    std::printf("perplexity %.4f, nll %.6f, %llu tokens, %.4f bits per byte\n", result.perplexity, result.nll,
+                static_cast<unsigned long long>(result.n_tokens), result.bits_per_byte(text.size()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Run add_perplexity(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  options->model.add_to(app);
+  app.add_option("--text", options->text, "text file")->required();
+  app.add_option("--ctx", options->n_context, "tokens scored in each window")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_flag("--json", options->json, "one JSON object");
+  return [options] { return run(*options); };
+}
+
+}  // namespace sutra::cli

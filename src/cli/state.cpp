@@ -1,0 +1,63 @@
+#include <algorithm>
+
+#include "cli/command.h"
+#include "io/file.h"
+#include "runtime/session.h"
+
+namespace sutra::cli {
+namespace {
+
+constexpr uint64_t kMaxStateBytes = uint64_t{1} << 32;
+
+struct Options {
+  ModelOptions model;
+  IdsOptions ids;
+  std::string load, save;
+};
+
+Status run(const Options& options) {
+  SUTRA_ASSIGN(std::shared_ptr<const Engine> engine, options.model.load());
+  SUTRA_ASSIGN(Session session, Session::create(engine));
+  if (!options.load.empty()) {
+    SUTRA_ASSIGN(const std::string bytes, read_text_file(options.load, kMaxStateBytes));
+    SUTRA_TRY(session.load(std::as_bytes(std::span(bytes))));
+  }
+  if (!options.ids.ids.empty() || !options.ids.ids_file.empty()) {
+    SUTRA_ASSIGN(const std::vector<int32_t> ids, options.ids.read());
+    for (std::span<const int32_t> rest(ids); !rest.empty();) {
+      SUTRA_ASSIGN(const size_t n, session.advance(rest));
+      rest = rest.subspan(n);
+    }
+  }
+  uint64_t saved_bytes = 0;
+  if (!options.save.empty()) {
+    SUTRA_ASSIGN(const std::vector<std::byte> bytes, session.save());
+    SUTRA_TRY(write_file_atomically(options.save, bytes));
+    saved_bytes = bytes.size();
+  }
+  Json json = {{"tokens", session.n_tokens()}, {"state_bytes", engine->info().state_bytes}};
+  if (!options.save.empty()) json["saved_bytes"] = saved_bytes;
+  if (const auto logits = session.logits(); !logits.empty()) {
+    json["next_id"] = std::ranges::max_element(logits) - logits.begin();
+  }
+  print_json(json);
+  return {};
+}
+
+}  // namespace
+
+Run add_state(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  options->model.add_to(app);
+  options->ids.add_to(app);
+  app.add_option("--load", options->load, "state file to start from");
+  app.add_option("--save", options->save, "state file to write after the ids");
+  return [options]() -> Status {
+    if (options->load.empty() && options->save.empty()) {
+      return fail(ErrorCode::kInvalidArgument, "give --save FILE, --load FILE or both");
+    }
+    return run(*options);
+  };
+}
+
+}  // namespace sutra::cli

@@ -1,0 +1,35 @@
+#include "base/thread_pool.h"
+
+#include <atomic>
+#include <catch2/catch_test_macros.hpp>
+#include <vector>
+
+namespace sutra {
+
+TEST_CASE("a parallel loop visits every index once, in ranges of the grain") {
+  for (const size_t n_threads : {size_t{1}, size_t{2}, size_t{5}}) {
+    ThreadPool pool(n_threads);
+    CHECK(pool.size() == n_threads);
+    for (const size_t n : {size_t{0}, size_t{1}, size_t{15}, size_t{16}, size_t{17}, size_t{1000}}) {
+      std::vector<std::atomic<int>> visits(n);
+      std::atomic<bool> on_grain = true;
+      pool.parallel_for(n, 16, [&](size_t first, size_t last) {
+        if (first % 16 != 0 || (last % 16 != 0 && last != n)) on_grain = false;
+        for (size_t i = first; i < last; ++i) ++visits[i];
+      });
+      CHECK(on_grain);
+      for (const auto& count : visits) CHECK(count == 1);
+    }
+  }
+}
+
+TEST_CASE("many short regions in a row all finish") {
+  ThreadPool pool(3);
+  std::atomic<uint64_t> sum = 0;
+  for (int i = 0; i < 20000; ++i) {
+    pool.parallel_for(3, 1, [&](size_t first, size_t last) { sum += last - first; });
+  }
+  CHECK(sum == 60000);
+}
+
+}  // namespace sutra

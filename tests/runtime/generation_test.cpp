@@ -1,0 +1,146 @@
+#include "runtime/generation.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+
+#include "support/golden.h"
+
+namespace sutra {
+namespace {
+
+using test::value_of;
+
+struct Written {
+  std::string text;
+  std::vector<int32_t> ids;
+  StopReason stop_reason = StopReason::kNone;
+};
+
+Written write(Session& session, std::string_view prompt, const GenerateOptions& options) {
+  Generation generation = value_of(Generation::create(session, prompt, options));
+  Written out;
+  while (out.stop_reason == StopReason::kNone) {
+    const GenerationStep step = value_of(generation.step());
+    if (step.kind == GenerationStep::Kind::kToken) out.ids.push_back(step.id);
+    out.text += step.text;
+    out.stop_reason = step.stop_reason;
+  }
+  out.text += session.flush_text();
+  return out;
+}
+
+GenerateOptions greedy(uint64_t max_tokens) {
+  GenerateOptions options;
+  options.max_tokens = max_tokens;
+  options.sampling.temperature = 0;
+  return options;
+}
+
+// The shipped model: it has a tokenizer.
+std::shared_ptr<const Engine> storyteller() {
+  return test::load_engine(std::string(SUTRA_PROJECT_DIR) + "/models/fairy-mamba");
+}
+
+}  // namespace
+
+TEST_CASE("a prompt is continued until max_tokens, and the text is the decoded ids") {
+  const auto engine = storyteller();
+  Session session = value_of(Session::create(engine));
+  const Written out = write(session, "Once upon a time", greedy(24));
+  CHECK(out.stop_reason == StopReason::kLength);
+  CHECK(out.ids.size() == 24);
+  CHECK(out.text == engine->tokenizer()->decode(out.ids));
+}
+
+TEST_CASE("continuing in two generations writes what one would have written") {
+  const auto engine = storyteller();
+  Session one = value_of(Session::create(engine));
+  const Written whole = write(one, "The king", greedy(30));
+  Session two = value_of(Session::create(engine));
+  const Written first = write(two, "The king", greedy(11));
+  const Written second = write(two, "", greedy(19));
+  CHECK(first.text + second.text == whole.text);
+}
+
+TEST_CASE("generation ends before a stop string, also when it spans tokens") {
+  const auto engine = storyteller();
+  Session session = value_of(Session::create(engine));
+  const std::string text = write(session, "Once upon a time", greedy(40)).text;
+  REQUIRE(text.size() > 30);
+  for (const size_t begin : {size_t{3}, size_t{10}, size_t{17}}) {
+    const std::string stop = text.substr(begin, 7);
+    CAPTURE(stop);
+    session.reset();
+    GenerateOptions options = greedy(40);
+    options.stop = {"never in the text", stop};
+    const Written out = write(session, "Once upon a time", options);
+    CHECK(out.stop_reason == StopReason::kStop);
+    CHECK(out.text == text.substr(0, text.find(stop)));
+  }
+}
+
+TEST_CASE("an unfinished stop string at the end is text") {
+  const auto engine = storyteller();
+  Session session = value_of(Session::create(engine));
+  const std::string text = write(session, "Once upon a time", greedy(12)).text;
+  session.reset();
+  GenerateOptions options = greedy(12);
+  options.stop = {text.substr(text.size() - 4) + "#"};
+  const Written out = write(session, "Once upon a time", options);
+  CHECK(out.stop_reason == StopReason::kLength);
+  CHECK(out.text == text);
+}
+
+TEST_CASE("an empty prompt starts from the begin-of-text token") {
+  const auto engine = storyteller();
+  Session empty = value_of(Session::create(engine));
+  Session bos = value_of(Session::create(engine));
+  const Written from_empty = write(empty, "", greedy(10));
+  Generation generation = value_of(Generation::create(bos, std::vector<int32_t>{*engine->bos_token_id()}, greedy(10)));
+  std::string text;
+  for (GenerationStep step; step.stop_reason == StopReason::kNone;) {
+    step = value_of(generation.step());
+    text += step.text;
+  }
+  CHECK(from_empty.text == text + bos.flush_text());
+}
+
+TEST_CASE("any prompt is defined behaviour: other scripts, broken UTF-8, 100 KB") {
+  const auto engine = storyteller();
+  std::string long_prompt;
+  while (long_prompt.size() < 100'000) long_prompt += "The fox ran over the hill and the wind was cold. ";
+  for (const std::string& prompt : {std::string("দূরে কোথাও"), std::string("昔々あるところに"), std::string("\xff\xfe\x80 broken"),
+                                    std::string("nul\0inside", 10), long_prompt}) {
+    Session session = value_of(Session::create(engine));
+    const Written out = write(session, prompt, greedy(3));
+    CHECK(out.stop_reason != StopReason::kNone);
+    CHECK(session.n_tokens() >= 1);
+  }
+}
+
+TEST_CASE("sampling options that mean nothing are refused by name") {
+  const auto engine = test::load_engine(test::golden_path("models/rwkv7"));
+  Session session = value_of(Session::create(engine));
+  GenerateOptions options;
+  options.sampling.temperature = NAN;
+  const auto generation = Generation::create(session, std::vector<int32_t>{1}, options);
+  REQUIRE_FALSE(generation);
+  CHECK(generation.error().code == ErrorCode::kInvalidArgument);
+  CHECK(generation.error().message.find("temperature") != std::string::npos);
+  CHECK(session.n_tokens() == 0);
+}
+
+TEST_CASE("text without a tokenizer and an empty stop string are refused") {
+  const auto engine = test::load_engine(test::golden_path("models/rwkv7"));
+  Session session = value_of(Session::create(engine));
+  const auto text = Generation::create(session, "words", {});
+  REQUIRE_FALSE(text);
+  CHECK(text.error().code == ErrorCode::kNotFound);
+  GenerateOptions options;
+  options.stop = {""};
+  const auto empty_stop = Generation::create(session, std::vector<int32_t>{1}, options);
+  REQUIRE_FALSE(empty_stop);
+  CHECK(empty_stop.error().code == ErrorCode::kInvalidArgument);
+}
+
+}  // namespace sutra

@@ -1,0 +1,140 @@
+// Sessions are values: clone, save and load continue identically; what does not belong is refused.
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+
+#include "runtime/generation.h"
+#include "support/golden.h"
+
+namespace sutra {
+namespace {
+
+using test::require_ok;
+using test::value_of;
+
+std::vector<int32_t> write(Session& session, std::vector<int32_t> prompt, uint64_t n, uint64_t seed) {
+  GenerateOptions options;
+  options.max_tokens = n;
+  options.sampling.seed = seed;
+  options.sampling.repetition_penalty = 1.2f;
+  Generation generation = value_of(Generation::create(session, std::move(prompt), options));
+  std::vector<int32_t> ids;
+  for (;;) {
+    const GenerationStep step = value_of(generation.step());
+    if (step.kind == GenerationStep::Kind::kDone) return ids;
+    if (step.kind == GenerationStep::Kind::kToken) ids.push_back(step.id);
+  }
+}
+
+const std::vector<int32_t> kPrompt = {5, 17, 33, 2, 90, 41};
+
+}  // namespace
+
+TEST_CASE("a clone, a saved state and the session itself continue identically") {
+  for (const char* name : {"models/rwkv7", "models/mamba-noconvbias"}) {
+    CAPTURE(name);
+    const auto engine = test::load_engine(test::golden_path(name));
+    Session session = value_of(Session::create(engine));
+    const std::vector<int32_t> first = write(session, kPrompt, 20, 7);
+    REQUIRE(first.size() > 0);
+    const std::vector<std::byte> saved = value_of(session.save());
+    Session branch = value_of(session.clone());
+    Session loaded = value_of(Session::create(engine));
+    require_ok(loaded.load(saved));
+    CHECK(loaded.n_tokens() == session.n_tokens());
+    CHECK(value_of(loaded.save()) == saved);
+
+    const std::vector<int32_t> expected = write(session, {}, 30, 8);
+    CHECK(write(branch, {}, 30, 8) == expected);
+    CHECK(write(loaded, {}, 30, 8) == expected);
+  }
+}
+
+TEST_CASE("a branch leaves its origin untouched") {
+  const auto engine = test::load_engine(test::golden_path("models/rwkv7"));
+  Session session = value_of(Session::create(engine));
+  write(session, kPrompt, 5, 1);
+  const std::vector<std::byte> before = value_of(session.save());
+  Session branch = value_of(session.clone());
+  write(branch, {1, 2, 3}, 10, 2);
+  CHECK(value_of(session.save()) == before);
+}
+
+TEST_CASE("a long prompt advances in chunks to the same state as token by token") {
+  const auto engine = test::load_engine(test::golden_path("models/mamba-noconvbias"));
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < 300; ++i) ids.push_back(i * 7 % static_cast<int32_t>(engine->info().vocab_size));
+  Session chunked = value_of(Session::create(engine));
+  size_t n_calls = 0;
+  for (std::span<const int32_t> rest(ids); !rest.empty(); ++n_calls) {
+    rest = rest.subspan(value_of(chunked.advance(rest)));
+  }
+  CHECK(n_calls == 5);
+  Session stepped = value_of(Session::create(engine));
+  for (const int32_t id : ids) value_of(stepped.advance(std::span(&id, 1)));
+  CHECK(std::ranges::equal(chunked.logits(), stepped.logits()));
+  CHECK(value_of(chunked.save()) == value_of(stepped.save()));
+}
+
+TEST_CASE("a state of another model is refused and leaves the session as it was") {
+  const auto rwkv7 = test::load_engine(test::golden_path("models/rwkv7"));
+  const auto mamba = test::load_engine(test::golden_path("models/mamba-noconvbias"));
+  Session source = value_of(Session::create(mamba));
+  write(source, {1, 2}, 3, 1);
+  const std::vector<std::byte> foreign = value_of(source.save());
+  Session session = value_of(Session::create(rwkv7));
+  write(session, kPrompt, 4, 3);
+  const std::vector<std::byte> before = value_of(session.save());
+  const Status loaded = session.load(foreign);
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().code == ErrorCode::kStateMismatch);
+  CHECK(loaded.error().message.find("mamba") != std::string::npos);
+  CHECK(value_of(session.save()) == before);
+}
+
+TEST_CASE("every truncated prefix of a saved state is refused and leaves the session as it was") {
+  const auto engine = test::load_engine(test::golden_path("models/mamba-noconvbias"));
+  Session session = value_of(Session::create(engine));
+  write(session, kPrompt, 4, 3);
+  const std::vector<std::byte> saved = value_of(session.save());
+  for (size_t n = 0; n < saved.size(); n += n < 2000 ? 1 : 997) {
+    CAPTURE(n);
+    CHECK_FALSE(session.load(std::span(saved).first(n)));
+  }
+  CHECK(value_of(session.save()) == saved);
+}
+
+TEST_CASE("ids outside the vocabulary are refused before anything changes") {
+  const auto engine = test::load_engine(test::golden_path("models/rwkv7"));
+  Session session = value_of(Session::create(engine));
+  for (const int32_t id : {-1, 256, 1 << 30}) {
+    const auto advanced = session.advance(std::span(&id, 1));
+    REQUIRE_FALSE(advanced);
+    CHECK(advanced.error().code == ErrorCode::kInvalidArgument);
+  }
+  CHECK(session.n_tokens() == 0);
+}
+
+TEST_CASE("reset goes back to the zero state") {
+  const auto engine = test::load_engine(test::golden_path("models/rwkv7"));
+  Session session = value_of(Session::create(engine));
+  const std::vector<std::byte> zero = value_of(session.save());
+  const std::vector<int32_t> first = write(session, kPrompt, 8, 5);
+  session.reset();
+  CHECK(value_of(session.save()) == zero);
+  CHECK(write(session, kPrompt, 8, 5) == first);
+}
+
+TEST_CASE("threads do not change a bit") {
+  LoadOptions two;
+  two.n_threads = 2;
+  const auto one = test::load_engine(test::golden_path("models/rwkv7"));
+  const auto both = test::load_engine(test::golden_path("models/rwkv7"), two);
+  Session a = value_of(Session::create(one)), b = value_of(Session::create(both));
+  write(a, kPrompt, 12, 5);
+  write(b, kPrompt, 12, 5);
+  CHECK(value_of(a.save()) == value_of(b.save()));
+}
+
+}  // namespace sutra

@@ -1,0 +1,48 @@
+// Golden files and the models beside them.
+#pragma once
+
+#include <catch2/catch_test_macros.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/safetensors_file.h"
+#include "runtime/model_folder.h"
+#include "support/files.h"
+
+namespace sutra::test {
+
+// The value, or a failed test with the error's sentence.
+template <class T>
+T value_of(Result<T> result) {
+  if (!result) FAIL(result.error().message);
+  return std::move(*result);
+}
+inline void require_ok(const Status& status) {
+  if (!status) FAIL(status.error().message);
+}
+
+inline TensorMap load_tensors(const std::string& path) {
+  TensorMap tensors;
+  require_ok(load_safetensors_file(path, tensors));
+  return tensors;
+}
+
+inline std::vector<int32_t> ids_of(const Tensor& tensor) {
+  if (tensor.dtype() == Dtype::kI64) {
+    const auto ids = tensor.as<int64_t>();
+    std::vector<int32_t> out;
+    for (const int64_t id : ids) out.push_back(static_cast<int32_t>(id));
+    return out;
+  }
+  const auto ids = tensor.as<int32_t>();
+  return {ids.begin(), ids.end()};
+}
+
+inline std::shared_ptr<const Engine> load_engine(const std::string& folder, LoadOptions load = {}) {
+  FolderOptions options;
+  options.load = load;
+  return value_of(load_model_folder(folder, options));
+}
+
+}  // namespace sutra::test
