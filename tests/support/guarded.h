@@ -13,7 +13,8 @@ namespace sutra::test {
 template <class T>
 class Guarded {
  public:
-  explicit Guarded(size_t n, size_t offset = 0) : n_(n), storage_(kAlignment + kGuard + offset * sizeof(T) + n * sizeof(T) + kGuard, kGuardByte) {
+  explicit Guarded(size_t n, size_t offset = 0)
+      : n_(n), storage_(kAlignment + kGuard + offset * sizeof(T) + n * sizeof(T) + kGuard, kGuardByte) {
     const size_t past_boundary = reinterpret_cast<size_t>(storage_.data()) % kAlignment;
     start_ = kAlignment - past_boundary + kGuard + offset * sizeof(T);
     poison();
@@ -21,7 +22,8 @@ class Guarded {
   Guarded(const Guarded&) = delete;  // a copy would lie at another alignment
   Guarded& operator=(const Guarded&) = delete;
 
-  void poison() { std::memset(storage_.data() + start_, 0xff, n_ * sizeof(T)); }
+  // Not inlined: g++ 12 then believes that the size may be negative (stringop-overflow).
+  [[gnu::noinline]] void poison() { std::memset(storage_.data() + start_, 0xff, n_ * sizeof(T)); }
 
   [[nodiscard]] T* data() { return reinterpret_cast<T*>(storage_.data() + start_); }
   [[nodiscard]] size_t size() const { return n_; }
