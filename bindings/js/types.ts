@@ -57,6 +57,8 @@ export interface LoadProgress {
   readonly fraction: number;
 }
 
+export type Manifest = Readonly<Record<string, { readonly bytes?: number; readonly sha256?: string }>>;
+
 export interface LoadOptions {
   /** Threads for the engine. Default: as many as help, 1 where shared memory does not work. */
   readonly threads?: number;
@@ -73,10 +75,14 @@ export interface LoadOptions {
   readonly exact?: boolean;
   /** `false` loads a model that has no tokenizer files: prompts are then token ids. Default true. */
   readonly tokenizer?: boolean;
+  /** What the files must be, by name. A file that differs is refused, and a cached one is fetched again. */
+  readonly manifest?: Manifest;
 }
 
+export type TokenIds = readonly number[] | Int32Array;
+
 /** Text, or token ids for callers that tokenize themselves. */
-export type Prompt = string | readonly number[] | Int32Array;
+export type Prompt = string | TokenIds;
 
 export interface GenerateOptions {
   /** Most tokens to write. Default 256. */
@@ -95,17 +101,16 @@ export interface GenerateOptions {
   readonly seed?: number;
   /** Ends the text before the first of these strings. */
   readonly stop?: string | readonly string[];
-  /** Adds the natural logarithm of each token's probability to its piece. Default false. */
-  readonly logprobs?: boolean;
   /** Stops within one token; the iteration rejects with an `AbortError`. */
   readonly signal?: AbortSignal;
 }
 
-/** One token of the answer. `text` may be empty while a character or a stop string is still incomplete. */
+/** One token of the answer, or (with id -1) the text that was held back until the end was certain. */
 export interface TextPiece {
+  /** May be empty while a character or a stop string is still incomplete. */
   readonly text: string;
   readonly id: number;
-  /** Natural logarithm of the token's probability before sampling options; only with `logprobs: true`. */
+  /** Natural logarithm of the token's probability before any sampling option. */
   readonly logprob?: number;
 }
 
@@ -179,7 +184,7 @@ export interface Session extends AsyncDisposable {
 }
 
 export interface EncodeOptions {
-  /** Recognise special tokens such as `<|endoftext|>` in the text and add those the tokenizer always adds. Default true. */
+  /** Adds the special tokens that the tokenizer puts around every text, if it has any. Default false. */
   readonly special?: boolean;
 }
 
@@ -187,7 +192,7 @@ export interface Tokenizer extends AsyncDisposable {
   readonly vocabularySize: number;
   encode(text: string, options?: EncodeOptions): Promise<Int32Array>;
   encodeBatch(texts: readonly string[], options?: EncodeOptions): Promise<Int32Array[]>;
-  decode(ids: Prompt): Promise<string>;
+  decode(ids: TokenIds): Promise<string>;
   countTokens(text: string, options?: EncodeOptions): Promise<number>;
   /** Decodes ids as they come; a character split over tokens is held back until it is whole. */
   streamDecoder(): StreamDecoder;
@@ -242,7 +247,7 @@ export interface SutraModel extends AsyncDisposable {
   generate(prompt: Prompt, options?: GenerateOptions): Generation;
   createSession(options?: SessionOptions): Promise<Session>;
   /** The last position's logits after reading `ids` from the zero state. */
-  logits(ids: Prompt): Promise<Float32Array>;
+  logits(ids: TokenIds): Promise<Float32Array>;
   memory(): Promise<MemoryUse>;
   /** Stops everything and frees all memory. A second dispose does nothing. */
   dispose(): Promise<void>;

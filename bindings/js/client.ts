@@ -1,0 +1,143 @@
+// The package's entry points in the calling thread: loading, and the model that comes out of it.
+import { Connection } from './connection.ts';
+import { abortError, raise, raiseIfAborted, rethrow, SutraError } from './errors.ts';
+import { TextGeneration } from './generation.ts';
+import { checkedIds, wholeNumber } from './options.ts';
+import { openPort } from './ports.ts';
+import type { Calls, LoadRequest } from './protocol.ts';
+import { EngineSession, openingText } from './session.ts';
+import { toPlainSource } from './source.ts';
+import { EngineTokenizer } from './tokenizer.ts';
+import type {
+  GenerateOptions,
+  Generation,
+  LoadOptions,
+  MemoryUse,
+  ModelInfo,
+  ModelSource,
+  Prompt,
+  RuntimeInfo,
+  Session,
+  SessionOptions,
+  SutraErrorLike,
+  SutraModel,
+  TokenIds,
+  Tokenizer,
+} from './types.ts';
+
+/** Pieces that a text from the zero state may be ahead of its reader: nobody sees the state that it leaves. */
+const freeWindow = 16;
+
+/** Loads a model. It runs in a worker of its own until it is disposed. */
+export async function load(source: ModelSource, options: LoadOptions = {}): Promise<SutraModel> {
+  const connection = new Connection();
+  return new EngineModel(connection, await request('load', connection, source, options));
+}
+
+/** Loads only a model's tokenizer. */
+export async function loadTokenizer(source: ModelSource, options: LoadOptions = {}): Promise<Tokenizer> {
+  const connection = new Connection();
+  const only = { ...options, artefact: 'simd128', threads: 1 } as const;
+  const { vocabularySize } = await request('loadTokenizer', connection, source, only);
+  return new EngineTokenizer(connection, vocabularySize, true);
+}
+
+/** Opens the connection and makes its first call; when that fails, nothing is left behind. */
+async function request<K extends 'load' | 'loadTokenizer'>(
+  kind: K,
+  connection: Connection,
+  source: ModelSource,
+  options: LoadOptions,
+): Promise<Calls[K][1]> {
+  const { signal, onProgress } = options;
+  raiseIfAborted(signal);
+  // An abort does not wait for the engine: its thread ends at once.
+  const abort = () => connection.close(new SutraError('cancelled', 'the load was stopped'));
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    const wire: LoadRequest = await toRequest(source, options);
+    connection.attach(await openPort(connection, wire.ownThread));
+    return await connection.call(kind, wire, { onProgress });
+  } catch (error) {
+    connection.close(error instanceof SutraError ? error : new SutraError('internal', 'the load failed'));
+    return rethrow(signal?.aborted ? abortError() : error);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+async function toRequest(source: ModelSource, options: LoadOptions): Promise<LoadRequest> {
+  const { artefact, threads, cache = true, exact = false, tokenizer = true, worker = true, manifest = {} } = options;
+  if (artefact !== undefined && artefact !== 'simd128' && artefact !== 'relaxed')
+    raise('invalid_argument', `artefact must be 'simd128' or 'relaxed', found '${String(artefact)}'`);
+  if (threads !== undefined && wholeNumber('threads', threads, 64) === 0)
+    raise('invalid_argument', 'threads must be at least 1, found 0');
+  return {
+    source: await toPlainSource(source),
+    ...(artefact === undefined ? {} : { artefact }),
+    ...(threads === undefined ? {} : { threads }),
+    ownThread: worker,
+    cache,
+    exact,
+    tokenizer,
+    manifest,
+  };
+}
+
+/** Ends the threads of models that nobody holds any more. */
+const registry = new FinalizationRegistry<Connection>((connection) => connection.close(disposedError()));
+
+function disposedError(): SutraError {
+  return new SutraError('disposed', 'the model was disposed');
+}
+
+class EngineModel implements SutraModel {
+  readonly info: ModelInfo;
+  readonly runtime: RuntimeInfo;
+  readonly tokenizer: Tokenizer;
+  readonly lost: Promise<SutraErrorLike>;
+  readonly #connection: Connection;
+
+  constructor(connection: Connection, { info, runtime, tokenizerVocabulary }: Calls['load'][1]) {
+    this.#connection = connection;
+    this.info = info;
+    this.runtime = runtime;
+    this.tokenizer = new EngineTokenizer(connection, tokenizerVocabulary, false);
+    this.lost = connection.lost;
+    registry.register(this, connection, this);
+  }
+
+  generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
+    const target = {
+      connection: this.#connection,
+      session: undefined,
+      window: freeWindow,
+      check: () => {},
+      onEnd: () => {},
+    };
+    return new TextGeneration(target, prompt, options);
+  }
+
+  async createSession(options: SessionOptions = {}): Promise<Session> {
+    const prompt = openingText(options);
+    return new EngineSession(this.#connection, await this.#connection.call('createSession', { prompt }), prompt);
+  }
+
+  async logits(ids: TokenIds): Promise<Float32Array> {
+    if (ids.length === 0) raise('invalid_argument', 'logits needs at least one token id');
+    return this.#connection.call('logits', { ids: checkedIds(ids) });
+  }
+
+  memory(): Promise<MemoryUse> {
+    return this.#connection.call('memory', undefined);
+  }
+
+  async dispose(): Promise<void> {
+    registry.unregister(this);
+    this.#connection.close(disposedError());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}

@@ -1,0 +1,177 @@
+// Loading: from a model's files into the engine, chunk by chunk, with progress, checks and cancellation.
+import { raise, raiseIfAborted, rethrow, SutraError } from './errors.ts';
+import type { Heap } from './heap.ts';
+import { yieldToEventLoop } from './platform.ts';
+import type { LoadRequest } from './protocol.ts';
+import { type Folder, openFolder, openNeeded, openWeights, readBytes } from './source.ts';
+import type { RunningEngine } from './start.ts';
+import type { OpenFile } from './storage.ts';
+import type { LoadProgress, Manifest, ModelInfo } from './types.ts';
+
+export interface LoadedModel {
+  readonly info: ModelInfo;
+  readonly tokenizerVocabulary: number;
+}
+
+export interface LoadContext {
+  readonly request: LoadRequest;
+  readonly signal: AbortSignal;
+  readonly report: (progress: LoadProgress) => void;
+}
+
+/** `engine` starts while the first files are on their way. */
+export async function loadModel(engine: Promise<RunningEngine>, context: LoadContext): Promise<LoadedModel> {
+  return withoutStaleCache(context, async (loading) => {
+    const folder = loading.folder;
+    const { exact, tokenizer: wantsTokenizer } = context.request;
+    const [{ heap, runtime }, config, tokenizer, weights] = await settleAll([
+      engine,
+      openNeeded(folder, 'config.json'),
+      wantsTokenizer ? openNeeded(folder, 'tokenizer.json') : undefined,
+      openWeights(folder),
+    ] as const);
+    loading.expect([config, tokenizer, weights.first], [...weights.names]);
+    heap.loadBegin(exact, runtime.threads);
+    heap.loadConfig(await loading.readSmall(heap, config));
+    if (tokenizer) heap.loadTokenizer(await loading.readSmall(heap, tokenizer));
+    for (const name of weights.names) {
+      const file = name === weights.first.name ? weights.first : await openNeeded(folder, name);
+      await loading.feed(heap, file);
+    }
+    loading.report('load');
+    await yieldToEventLoop();
+    raiseIfAborted(context.signal);
+    const model = heap.loadFinish();
+    loading.report('ready');
+    return model;
+  });
+}
+
+/** A tokenizer without a model; returns its vocabulary. */
+export async function loadTokenizer(engine: Promise<RunningEngine>, context: LoadContext): Promise<number> {
+  return withoutStaleCache(context, async (loading) => {
+    const [{ heap }, file] = await settleAll([engine, openNeeded(loading.folder, 'tokenizer.json')] as const);
+    loading.expect([file], []);
+    const vocabulary = heap.tokenizerLoad(await loading.readSmall(heap, file));
+    loading.report('ready');
+    return vocabulary;
+  });
+}
+
+/** Promise.all, but when one fails the others have ended too, so that nothing goes on unobserved. */
+async function settleAll<T extends readonly unknown[]>(
+  values: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const results = await Promise.allSettled(values);
+  for (const result of results) if (result.status === 'rejected') rethrow(result.reason);
+  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as never;
+}
+
+/** If files from the cache turn out to be bad, they are forgotten and fetched once more. */
+async function withoutStaleCache<T>(context: LoadContext, attempt: (loading: Loading) => Promise<T>): Promise<T> {
+  const first = new Loading(context);
+  try {
+    return await attempt(first);
+  } catch (error) {
+    const isBad = error instanceof SutraError && ['truncated', 'malformed'].includes(error.code);
+    if (!isBad || !(await first.forgetCached())) rethrow(error);
+  }
+  return attempt(new Loading(context));
+}
+
+class Loading {
+  readonly folder: Folder;
+  readonly #manifest: Manifest;
+  readonly #signal: AbortSignal;
+  readonly #report: (progress: LoadProgress) => void;
+  readonly #opened: OpenFile[] = [];
+  #sizes = new Map<string, number | undefined>();
+  #loaded = 0;
+  #fraction = 0;
+  #reportedAt = 0;
+
+  constructor({ request, signal, report }: LoadContext) {
+    this.#manifest = request.manifest;
+    this.#signal = signal;
+    this.#report = report;
+    this.folder = openFolder(request.source, { cache: request.cache, signal }, request.manifest);
+    this.report('resolve');
+  }
+
+  /** What is to come: files whose size is known, and the names of all weight files. */
+  expect(files: readonly (OpenFile | undefined)[], names: readonly string[]): void {
+    for (const name of names) this.#sizes.set(name, this.#manifest[name]?.bytes);
+    for (const file of files) if (file) this.#sizes.set(file.name, file.size);
+  }
+
+  async readSmall(heap: Heap, file: OpenFile): Promise<Uint8Array> {
+    this.#open(file);
+    const bytes = await readBytes(file);
+    const expected = this.#manifest[file.name]?.sha256;
+    if (expected !== undefined) heap.hash(bytes);
+    this.#verifyHash(heap, file, expected);
+    this.#advance(file, bytes.length);
+    return bytes;
+  }
+
+  async feed(heap: Heap, file: OpenFile): Promise<void> {
+    this.#open(file);
+    const expected = this.#manifest[file.name]?.sha256;
+    heap.loadFile(file.name, file.size);
+    for await (const chunk of file.chunks()) {
+      raiseIfAborted(this.#signal);
+      if (expected !== undefined) heap.hash(chunk);
+      heap.loadChunk(chunk);
+      this.#advance(file, chunk.length);
+    }
+    heap.loadFileEnd();
+    this.#verifyHash(heap, file, expected);
+  }
+
+  report(phase: LoadProgress['phase'], file?: string): void {
+    const total = [...this.#sizes.values()].reduce<number>((sum, size) => sum + (size ?? 0), 0);
+    // Shards of unknown size count like the known ones; building the model takes the last few percent.
+    const known = [...this.#sizes.values()].filter((size) => size !== undefined).length;
+    const estimate = known > 0 ? (total * this.#sizes.size) / known : 0;
+    const done = phase === 'ready' ? 1 : estimate > 0 ? Math.min(0.97, (0.97 * this.#loaded) / estimate) : 0;
+    this.#fraction = Math.max(this.#fraction, done);
+    this.#reportedAt = performance.now();
+    const base = {
+      phase,
+      loaded: this.#loaded,
+      total: known === this.#sizes.size ? total : 0,
+      fraction: this.#fraction,
+    };
+    this.#report(file === undefined ? base : { ...base, file });
+  }
+
+  /** False when nothing came from the cache. */
+  async forgetCached(): Promise<boolean> {
+    const cached = this.#opened.filter(({ fromCache }) => fromCache);
+    await Promise.all(cached.map((file) => file.discard()));
+    return cached.length > 0;
+  }
+
+  #open(file: OpenFile): void {
+    raiseIfAborted(this.#signal);
+    this.#opened.push(file);
+    this.#sizes.set(file.name, file.size);
+    const expected = this.#manifest[file.name]?.bytes;
+    if (expected !== undefined && expected !== file.size)
+      raise('malformed', `${file.name} must have ${expected} bytes, found ${file.size}`);
+    this.report('download', file.name);
+  }
+
+  #advance(file: OpenFile, bytes: number): void {
+    this.#loaded += bytes;
+    if (performance.now() - this.#reportedAt > 50) this.report('download', file.name);
+  }
+
+  #verifyHash(heap: Heap, file: OpenFile, expected: string | undefined): void {
+    if (expected === undefined) return;
+    this.report('verify', file.name);
+    const found = heap.hashFinish();
+    if (found !== expected.toLowerCase())
+      raise('malformed', `${file.name} must have the SHA-256 ${expected}, found ${found}`);
+  }
+}

@@ -1,0 +1,109 @@
+// The messages between the calling thread (client) and the engine's thread (worker). Types only.
+import type { ErrorData } from './errors.ts';
+import type {
+  Artefact,
+  EncodeOptions,
+  GenerateOptions,
+  LoadProgress,
+  Manifest,
+  MemoryUse,
+  ModelInfo,
+  Prompt,
+  RuntimeInfo,
+  StopReason,
+  TextPiece,
+  TokenIds,
+} from './types.ts';
+
+/** A model source in a form that both threads can hold. `base` ends with '/'. */
+export type PlainSource =
+  | { readonly kind: 'url'; readonly base: string; readonly file?: string }
+  | { readonly kind: 'files'; readonly files: readonly { readonly name: string; readonly blob: Blob }[] };
+
+export interface EngineRequest {
+  readonly artefact?: Artefact;
+  readonly threads?: number;
+  /** Whether the engine has a thread of its own: only there may it wait for its helpers. */
+  readonly ownThread: boolean;
+}
+
+export interface LoadRequest extends EngineRequest {
+  readonly source: PlainSource;
+  readonly cache: boolean;
+  readonly exact: boolean;
+  readonly tokenizer: boolean;
+  readonly manifest: Manifest;
+}
+
+export type WireGenerateOptions = Required<Omit<GenerateOptions, 'signal' | 'stop'>> & {
+  readonly stop: readonly string[];
+};
+
+export interface SessionReply {
+  readonly session: number;
+  readonly position: number;
+}
+
+export interface GenerateReply {
+  readonly stopReason: StopReason;
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  readonly prefillTokensPerS: number;
+  readonly decodeTokensPerS: number;
+  readonly position: number;
+}
+
+/** Every call with its request and its reply. */
+export interface Calls {
+  load: [
+    LoadRequest,
+    { readonly info: ModelInfo; readonly runtime: RuntimeInfo; readonly tokenizerVocabulary: number },
+  ];
+  loadTokenizer: [LoadRequest, { readonly vocabularySize: number }];
+  createSession: [{ readonly prompt: string }, SessionReply];
+  append: [{ readonly session: number; readonly prompt: Prompt }, SessionReply];
+  /** Without a session: from the zero state, which is then thrown away. `window`: pieces ahead of the reader. */
+  generate: [
+    {
+      readonly session: number | undefined;
+      readonly prompt: Prompt;
+      readonly options: WireGenerateOptions;
+      readonly window: number;
+    },
+    GenerateReply,
+  ];
+  clone: [{ readonly session: number }, SessionReply];
+  save: [{ readonly session: number }, Uint8Array];
+  restore: [{ readonly session: number; readonly state: Uint8Array }, SessionReply];
+  reset: [{ readonly session: number; readonly prompt: string }, SessionReply];
+  disposeSession: [{ readonly session: number }, undefined];
+  logits: [{ readonly ids: TokenIds }, Float32Array];
+  encode: [{ readonly texts: readonly string[]; readonly options: EncodeOptions }, Int32Array[]];
+  decode: [{ readonly ids: TokenIds }, string];
+  createDecoder: [undefined, number];
+  /** null flushes. */
+  stepDecoder: [{ readonly decoder: number; readonly id: number | null }, string];
+  disposeDecoder: [{ readonly decoder: number }, undefined];
+  memory: [undefined, MemoryUse];
+}
+
+export type CallKind = keyof Calls;
+
+export type CallCommand = {
+  [K in CallKind]: { readonly kind: K; readonly call: number; readonly request: Calls[K][0] };
+}[CallKind];
+
+export type Command =
+  | CallCommand
+  /** The caller no longer wants this call's work. It is still answered. */
+  | { readonly kind: 'cancel'; readonly call: number }
+  /** The reader has used `count` pieces of this call's text so far. */
+  | { readonly kind: 'pull'; readonly call: number; readonly count: number };
+
+export type Reply =
+  | { readonly kind: 'done'; readonly call: number; readonly value: Calls[CallKind][1] }
+  | { readonly kind: 'failed'; readonly call: number; readonly error: ErrorData }
+  | { readonly kind: 'progress'; readonly call: number; readonly progress: LoadProgress }
+  | { readonly kind: 'piece'; readonly call: number; readonly piece: TextPiece }
+  /** The engine trapped: nothing in this thread can be used any more. */
+  | { readonly kind: 'crashed'; readonly message: string };

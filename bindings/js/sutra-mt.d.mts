@@ -1,0 +1,2 @@
+export type { EngineStart } from './sutra-st.d.mts';
+export { default } from './sutra-st.d.mts';

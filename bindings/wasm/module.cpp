@@ -1,0 +1,336 @@
+// The engine as plain exported functions. bindings/js/heap.ts is their only caller and repeats their signatures.
+//
+// Bytes go in through one buffer: the caller asks sutra_input for room, copies, and names the size in the next call.
+// Everything comes back as a Reply. A module holds one model; a page that wants two starts two.
+#include <emscripten.h>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "io/hash.h"
+#include "reply.h"
+#include "runtime/engine.h"
+#include "runtime/generation.h"
+#include "runtime/session.h"
+#include "slots.h"
+#include "text/stream_decoder.h"
+
+namespace sutra::wasm {
+namespace {
+
+struct Instance {
+  Outbox out;
+  AlignedBuffer input;
+  std::optional<Sha256> hash;
+  std::optional<ModelLoader> loader;
+  std::shared_ptr<const Engine> engine;
+  std::optional<text::Tokenizer> tokenizer;  // without a model
+  Slots<Session> sessions;
+  Slots<Generation> generations;
+  Slots<text::StreamDecoder> decoders;
+};
+
+Instance& instance() {
+  static Instance the_instance;
+  return the_instance;
+}
+
+std::span<const std::byte> input(uint32_t size_bytes) { return instance().input.bytes().first(size_bytes); }
+
+std::string_view input_text(uint32_t size_bytes) {
+  const auto bytes = input(size_bytes);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::vector<int32_t> input_ids(uint32_t size_bytes) {
+  std::vector<int32_t> ids(size_bytes / sizeof(int32_t));
+  std::memcpy(ids.data(), instance().input.data(), ids.size() * sizeof(int32_t));
+  return ids;
+}
+
+// Texts one after the other, each behind its size as four bytes, least significant first.
+std::vector<std::string> unpack_texts(std::span<const std::byte> bytes) {
+  std::vector<std::string> texts;
+  while (bytes.size() >= sizeof(uint32_t)) {
+    uint32_t size = 0;
+    std::memcpy(&size, bytes.data(), sizeof(size));
+    bytes = bytes.subspan(sizeof(size));
+    SUTRA_ASSERT(size <= bytes.size());
+    texts.emplace_back(reinterpret_cast<const char*>(bytes.data()), size);
+    bytes = bytes.subspan(size);
+  }
+  return texts;
+}
+
+Result<const text::Tokenizer*> find_tokenizer() {
+  const Instance& in = instance();
+  if (in.engine && in.engine->tokenizer()) return in.engine->tokenizer();
+  if (in.tokenizer) return &*in.tokenizer;
+  return fail(ErrorCode::kNotFound, "this model was loaded without a tokenizer");
+}
+
+Error unknown(std::string_view what, uint32_t number) {
+  return {ErrorCode::kInternal, concat("no ", what, " has the number ", number)};
+}
+
+const Reply* session_reply(uint32_t number) {
+  const Session* session = instance().sessions.find(number);
+  return instance().out.ok({double(number), double(session->n_tokens())});
+}
+
+const Reply* add_session(Result<Session> session) {
+  if (!session) return instance().out.failed(std::move(session).error());
+  return session_reply(instance().sessions.add(std::move(*session)));
+}
+
+}  // namespace
+}  // namespace sutra::wasm
+
+using namespace sutra;
+using namespace sutra::wasm;
+
+extern "C" {
+
+// Room for `size_bytes` of the next call's input; null if memory is refused. Keeps what it has if that is enough.
+EMSCRIPTEN_KEEPALIVE void* sutra_input(uint32_t size_bytes) {
+  AlignedBuffer& buffer = instance().input;
+  if (buffer.size() < size_bytes) {
+    buffer = AlignedBuffer();
+    auto larger = AlignedBuffer::create(size_bytes);
+    if (!larger) return nullptr;
+    buffer = std::move(*larger);
+  }
+  return buffer.data();
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_self_test() { return instance().out.of(run_self_test()); }
+
+// values: bytes in use by large buffers, most there ever were
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_memory() {
+  const MemoryUse use = memory_use();
+  return instance().out.ok({double(use.current_bytes), double(use.peak_bytes)});
+}
+
+// SHA-256 of all input shown to sutra_hash since the last sutra_hash_finish, whose text it is in hexadecimal.
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_hash(uint32_t size_bytes) {
+  Instance& in = instance();
+  if (!in.hash) in.hash.emplace();
+  in.hash->update(input(size_bytes));
+  return in.out.ok();
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_hash_finish() {
+  Instance& in = instance();
+  if (!in.hash) in.hash.emplace();
+  const std::string digest = to_hex(in.hash->finish());
+  in.hash.reset();
+  return in.out.ok({}, digest);
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_begin(uint32_t exact, uint32_t n_threads) {
+  Instance& in = instance();
+  in.loader.reset();
+  in.hash.reset();
+  LoadOptions options;
+  options.exact = exact != 0;
+  options.n_threads = n_threads;
+  auto loader = ModelLoader::create(options);
+  if (!loader) return in.out.failed(std::move(loader).error());
+  in.loader.emplace(std::move(*loader));
+  return in.out.ok();
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_config(uint32_t size_bytes) {
+  return instance().out.of(instance().loader->set_config(input(size_bytes)));
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_tokenizer(uint32_t size_bytes) {
+  return instance().out.of(instance().loader->set_tokenizer(input(size_bytes)));
+}
+
+// input: the file's name
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_file(uint32_t name_bytes, double file_bytes) {
+  return instance().out.of(
+      instance().loader->begin_file(std::string(input_text(name_bytes)), static_cast<uint64_t>(file_bytes)));
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_chunk(uint32_t size_bytes) {
+  return instance().out.of(instance().loader->feed(input(size_bytes)));
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_file_end() { return instance().out.of(instance().loader->end_file()); }
+
+// text: architecture, newline, quantization.
+// values: parameters, weight bytes, state bytes, layers, width, vocabulary, tokenizer's vocabulary (0: none)
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_finish() {
+  Instance& in = instance();
+  auto engine = in.loader->finish();
+  in.loader.reset();
+  in.input = AlignedBuffer();
+  if (!engine) return in.out.failed(std::move(engine).error());
+  in.engine = std::move(*engine);
+  const ModelInfo& info = in.engine->info();
+  const text::Tokenizer* tokenizer = in.engine->tokenizer();
+  return in.out.ok({double(info.n_parameters), double(info.weight_bytes), double(info.state_bytes), double(info.n_layer),
+                    double(info.n_embd), double(info.vocab_size), tokenizer ? double(tokenizer->vocab_size()) : 0},
+                   concat(info.architecture, "\n", info.quantization));
+}
+
+// A tokenizer without a model. values: its vocabulary
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_tokenizer_load(uint32_t size_bytes) {
+  Instance& in = instance();
+  auto tokenizer = text::Tokenizer::from_json(input(size_bytes));
+  if (!tokenizer) return in.out.failed(std::move(tokenizer).error());
+  in.tokenizer.emplace(std::move(*tokenizer));
+  return in.out.ok({double(in.tokenizer->vocab_size())});
+}
+
+// Sessions. values of those that return one: its number, its tokens so far
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_create() { return add_session(Session::create(instance().engine)); }
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_clone(uint32_t number) {
+  const Session* session = instance().sessions.find(number);
+  if (!session) return instance().out.failed(unknown("session", number));
+  return add_session(session->clone());
+}
+
+// values: its number, its tokens so far
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_position(uint32_t number) {
+  if (!instance().sessions.find(number)) return instance().out.failed(unknown("session", number));
+  return session_reply(number);
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_remove(uint32_t number) {
+  instance().sessions.remove(number);
+  return instance().out.ok();
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_reset(uint32_t number) {
+  Session* session = instance().sessions.find(number);
+  if (!session) return instance().out.failed(unknown("session", number));
+  session->reset();
+  return session_reply(number);
+}
+
+// data: float32, one a vocabulary entry; empty before the first token
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_logits(uint32_t number) {
+  const Session* session = instance().sessions.find(number);
+  if (!session) return instance().out.failed(unknown("session", number));
+  return instance().out.view(session->logits());
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_save(uint32_t number) {
+  Outbox& out = instance().out;
+  const Session* session = instance().sessions.find(number);
+  if (!session) return out.failed(unknown("session", number));
+  auto bytes = session->save();
+  if (!bytes) return out.failed(std::move(bytes).error());
+  return out.ok(std::move(*bytes));
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_load(uint32_t number, uint32_t size_bytes) {
+  Outbox& out = instance().out;
+  Session* session = instance().sessions.find(number);
+  if (!session) return out.failed(unknown("session", number));
+  if (Status status = session->load(input(size_bytes)); !status) return out.failed(std::move(status).error());
+  return session_reply(number);
+}
+
+// Generations. The session must not be removed or used otherwise before the generation is removed.
+
+// input: the prompt (text, or ids as int32) of prompt_bytes, then the stop strings, packed. values: number, prompt tokens
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_create(uint32_t session_number, uint32_t prompt_is_text,
+                                                          uint32_t prompt_bytes, uint32_t input_bytes,
+                                                          double max_tokens, double temperature, double top_k,
+                                                          double top_p, double min_p, double repetition_penalty,
+                                                          double seed) {
+  Instance& in = instance();
+  Session* session = in.sessions.find(session_number);
+  if (!session) return in.out.failed(unknown("session", session_number));
+  GenerateOptions options;
+  options.max_tokens = static_cast<uint64_t>(max_tokens);
+  options.sampling.temperature = static_cast<float>(temperature);
+  options.sampling.top_k = static_cast<int32_t>(top_k);
+  options.sampling.top_p = static_cast<float>(top_p);
+  options.sampling.min_p = static_cast<float>(min_p);
+  options.sampling.repetition_penalty = static_cast<float>(repetition_penalty);
+  options.sampling.seed = static_cast<uint64_t>(seed);
+  options.stop = unpack_texts(input(input_bytes).subspan(prompt_bytes));
+  auto generation = prompt_is_text ? Generation::create(*session, input_text(prompt_bytes), options)
+                                   : Generation::create(*session, input_ids(prompt_bytes), options);
+  if (!generation) return in.out.failed(std::move(generation).error());
+  const auto n_prompt_tokens = double(generation->n_prompt_tokens());
+  return in.out.ok({double(in.generations.add(std::move(*generation))), n_prompt_tokens});
+}
+
+// text: what became certain. values: kind (0 prefill, 1 token, 2 done), prompt tokens done, id, log probability,
+// stop reason (1 eos, 2 stop, 3 length), tokens generated so far
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_step(uint32_t number) {
+  Instance& in = instance();
+  Generation* generation = in.generations.find(number);
+  if (!generation) return in.out.failed(unknown("generation", number));
+  auto step = generation->step();
+  if (!step) return in.out.failed(std::move(step).error());
+  return in.out.ok({double(step->kind), double(step->n_prompt_done), double(step->id), double(step->logprob),
+                    double(step->stop_reason), double(generation->n_generated())},
+                   std::move(step->text));
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_remove(uint32_t number) {
+  instance().generations.remove(number);
+  return instance().out.ok();
+}
+
+// Text
+
+// data: ids as int32
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_encode(uint32_t size_bytes, uint32_t add_special) {
+  Outbox& out = instance().out;
+  const auto tokenizer = find_tokenizer();
+  if (!tokenizer) return out.failed(tokenizer.error());
+  const text::Encoding encoding = (*tokenizer)->encode(input_text(size_bytes), add_special != 0);
+  const auto bytes = std::as_bytes(std::span(encoding.ids));
+  return out.ok(std::vector<std::byte>(bytes.begin(), bytes.end()));
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_decode(uint32_t ids_bytes) {
+  Outbox& out = instance().out;
+  const auto tokenizer = find_tokenizer();
+  if (!tokenizer) return out.failed(tokenizer.error());
+  return out.ok({}, (*tokenizer)->decode(input_ids(ids_bytes)));
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_decoder_create() {
+  Instance& in = instance();
+  const auto tokenizer = find_tokenizer();
+  if (!tokenizer) return in.out.failed(tokenizer.error());
+  return in.out.ok({double(in.decoders.add(text::StreamDecoder(**tokenizer)))});
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_decoder_push(uint32_t number, int32_t id) {
+  text::StreamDecoder* decoder = instance().decoders.find(number);
+  if (!decoder) return instance().out.failed(unknown("decoder", number));
+  return instance().out.ok({}, decoder->push(id));
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_decoder_flush(uint32_t number) {
+  text::StreamDecoder* decoder = instance().decoders.find(number);
+  if (!decoder) return instance().out.failed(unknown("decoder", number));
+  return instance().out.ok({}, decoder->flush());
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_decoder_remove(uint32_t number) {
+  instance().decoders.remove(number);
+  return instance().out.ok();
+}
+
+}  // extern "C"
