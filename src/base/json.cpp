@@ -27,11 +27,11 @@ Status check_bytes(std::string_view text, const JsonLimits& limits) {
       }
       continue;
     }
-    if (c == '\\') {
-      ++i;  // whatever is escaped does not end the string; a control byte there is no JSON escape
-    } else if (c == '"') {
+    if (c == '"') {
       in_string = false;
+      continue;
     }
+    if (c == '\\') ++i;  // whatever is escaped does not end the string; a control byte there is no JSON escape
     if (i - string_begin > limits.max_string_bytes) {
       return fail(ErrorCode::kTooLarge, "the JSON has a string of more than ", limits.max_string_bytes,
                   " bytes at byte ", string_begin);

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <optional>
 #include <string_view>
+#include <tuple>
 
 #include "base/checked.h"
 #include "base/json.h"
@@ -300,7 +300,7 @@ Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> he
   if (const auto key = find_duplicate(header.metadata, [](const auto& e) -> std::string_view { return e.first; })) {
     return fail(ErrorCode::kMalformed, "metadata key '", printable(*key), "' is there twice");
   }
-  std::ranges::stable_sort(header.tensors, {}, [](const TensorEntry& e) { return std::pair(e.begin, e.end); });
+  std::ranges::sort(header.tensors, {}, [](const TensorEntry& e) { return std::tie(e.begin, e.end, e.name); });
   SUTRA_TRY(check_coverage(header.tensors, file_size - *data_offset));
   return header;
 }

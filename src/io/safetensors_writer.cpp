@@ -58,8 +58,13 @@ std::string header_json(const std::vector<TensorEntry>& entries, const Safetenso
 }  // namespace
 
 void order_for_alignment(std::vector<TensorSpec>& specs) {
-  std::ranges::stable_sort(specs, std::ranges::greater(),
-                           [](const TensorSpec& spec) { return dtype_bytes(spec.dtype); });
+  std::vector<TensorSpec> ordered;
+  for (const size_t item_bytes : {size_t{8}, size_t{4}, size_t{2}, size_t{1}}) {
+    for (TensorSpec& spec : specs) {
+      if (dtype_bytes(spec.dtype) == item_bytes) ordered.push_back(std::move(spec));
+    }
+  }
+  specs = std::move(ordered);
 }
 
 Result<SafetensorsWriter> SafetensorsWriter::create(ByteSink& sink, const std::vector<TensorSpec>& specs,

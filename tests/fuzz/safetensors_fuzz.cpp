@@ -1,0 +1,59 @@
+// Any bytes as a safetensors file. Promises: no crash; an error has a message; what loads is the data section, in order;
+// the chunk size changes nothing; memory stays within the file's size.
+#include <algorithm>
+#include <array>
+#include <span>
+#include <string>
+
+#include "base/aligned_buffer.h"
+#include "fuzz.h"
+#include "io/safetensors_stream.h"
+
+namespace {
+
+using namespace sutra;
+
+struct Outcome {
+  Status status;
+  TensorMap tensors;
+};
+
+Outcome load(std::span<const std::byte> file, size_t chunk_bytes) {
+  Outcome outcome;
+  SafetensorsStream stream("f", file.size(), outcome.tensors, {.check_finite = (file.size() & 1) != 0});
+  for (size_t begin = 0; begin < file.size() && outcome.status; begin += chunk_bytes) {
+    outcome.status = stream.feed(file.subspan(begin, std::min(chunk_bytes, file.size() - begin)));
+  }
+  if (outcome.status) outcome.status = stream.finish();
+  if (!outcome.status) return outcome;
+
+  uint64_t at = stream.header()->data_offset;
+  for (const TensorEntry& entry : stream.header()->tensors) {
+    const Tensor* const tensor = outcome.tensors.find(entry.name);
+    FUZZ_CHECK(tensor != nullptr);
+    FUZZ_CHECK(tensor->bytes().size() == tensor->shape().n_elements() * dtype_bytes(tensor->dtype()));
+    FUZZ_CHECK(tensor->bytes().size() <= file.size() - at);
+    FUZZ_CHECK(std::ranges::equal(tensor->bytes(), file.subspan(at, tensor->bytes().size())));
+    at += tensor->bytes().size();
+  }
+  FUZZ_CHECK(at == file.size());
+  FUZZ_CHECK(outcome.tensors.size() == stream.header()->tensors.size());
+  return outcome;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const auto file = std::as_bytes(std::span(data, size));
+  sutra::reset_peak_memory();
+  const auto whole = load(file, size + 1);
+  FUZZ_CHECK(sutra::memory_use().peak_bytes <= size);
+  const auto pieces = load(file, 5);
+  FUZZ_CHECK(whole.status.has_value() == pieces.status.has_value());
+  if (!whole.status) {
+    FUZZ_CHECK(!whole.status.error().message.empty());
+    FUZZ_CHECK(whole.status.error().code == pieces.status.error().code);
+    FUZZ_CHECK(whole.status.error().message == pieces.status.error().message);
+  }
+  return 0;
+}
