@@ -22,7 +22,7 @@ constexpr size_t kChains = 12;
 template <class T>
 void opaque(T& value) {
 #if defined(__x86_64__)
-  asm volatile("" : "+x"(value));
+  asm volatile("" : "+v"(value));
 #elif defined(__aarch64__)
   asm volatile("" : "+w"(value));
 #else
@@ -74,8 +74,11 @@ __attribute__((target("avx2"))) int64_t dot_avx2(size_t n_steps) {
   __m256i x = _mm256_set1_epi8(5);
   for (size_t step = 0; step < n_steps; ++step) {
     opaque(x);
-    #pragma GCC unroll 12
-    for (size_t i = 0; i < kChains; ++i) sums[i] = _mm256_add_epi16(sums[i], _mm256_maddubs_epi16(weights, x));
+#pragma GCC unroll 12
+    for (size_t i = 0; i < kChains; ++i) {
+      opaque(x);
+      sums[i] = _mm256_add_epi16(sums[i], _mm256_maddubs_epi16(weights, x));
+    }
   }
   __m256i total = sums[0];
   for (const __m256i& sum : sums) total = _mm256_add_epi16(total, sum);
@@ -88,12 +91,17 @@ __attribute__((target("avx512f,avx512vnni"))) int64_t dot_avx512(size_t n_steps)
   __m512i x = _mm512_set1_epi8(5);
   for (size_t step = 0; step < n_steps; ++step) {
     asm volatile("" : "+v"(x));
-    #pragma GCC unroll 12
-    for (size_t i = 0; i < kChains; ++i) sums[i] = _mm512_dpbusd_epi32(sums[i], weights, x);
+#pragma GCC unroll 12
+    for (size_t i = 0; i < kChains; ++i) {
+      opaque(x);
+      sums[i] = _mm512_dpbusd_epi32(sums[i], weights, x);
+    }
   }
   __m512i total = sums[0];
   for (const __m512i& sum : sums) total = _mm512_add_epi32(total, sum);
-  return _mm_cvtsi128_si32(_mm512_castsi512_si128(total));
+  int64_t lanes[8];
+  _mm512_storeu_si512(lanes, total);
+  return lanes[0];
 }
 #endif
 
@@ -104,8 +112,11 @@ __attribute__((target("+dotprod"))) int64_t dot_neon(size_t n_steps) {
   int8x16_t x = vdupq_n_s8(5);
   for (size_t step = 0; step < n_steps; ++step) {
     opaque(x);
-    #pragma GCC unroll 12
-    for (size_t i = 0; i < kChains; ++i) sums[i] = vdotq_s32(sums[i], weights, x);
+#pragma GCC unroll 12
+    for (size_t i = 0; i < kChains; ++i) {
+      opaque(x);
+      sums[i] = vdotq_s32(sums[i], weights, x);
+    }
   }
   int64_t total = 0;
   for (const int32x4_t& sum : sums) total += vaddvq_s32(sum);
@@ -120,17 +131,28 @@ uint64_t read_simd128(std::span<const std::byte> bytes) {
     for (size_t j = 0; j < 4; ++j) sums[j] = wasm_i64x2_add(sums[j], wasm_v128_load(bytes.data() + i + j * 16));
   }
   const v128_t sum = wasm_i64x2_add(wasm_i64x2_add(sums[0], sums[1]), wasm_i64x2_add(sums[2], sums[3]));
-  return static_cast<uint64_t>(wasm_i64x2_extract_lane(sum, 0)) + static_cast<uint64_t>(wasm_i64x2_extract_lane(sum, 1));
+  return static_cast<uint64_t>(wasm_i64x2_extract_lane(sum, 0)) +
+         static_cast<uint64_t>(wasm_i64x2_extract_lane(sum, 1));
+}
+
+// From memory: a constant would be built anew at each use.
+v128_t loaded_splat(uint16_t value) {
+  const volatile uint16_t stored = value;
+  return wasm_i16x8_splat(static_cast<int16_t>(stored));
 }
 
 int64_t dot_simd128(size_t n_steps) {
   v128_t sums[kChains] = {};
-  const v128_t weights = wasm_i16x8_splat(3);
-  v128_t x = wasm_i16x8_splat(5);
+  v128_t x = loaded_splat(0x0005);
+  for (v128_t& sum : sums) sum = x;
   for (size_t step = 0; step < n_steps; ++step) {
+    // Each product takes its own sum: equal products would be computed once.
     opaque(x);
-    #pragma GCC unroll 12
-    for (size_t i = 0; i < kChains; ++i) sums[i] = wasm_i32x4_add(sums[i], wasm_i32x4_dot_i16x8(weights, x));
+#pragma GCC unroll 12
+    for (size_t i = 0; i < kChains; ++i) {
+      opaque(x);
+      sums[i] = wasm_i32x4_add(sums[i], wasm_i32x4_dot_i16x8(sums[i], x));
+    }
   }
   v128_t total = sums[0];
   for (const v128_t& sum : sums) total = wasm_i32x4_add(total, sum);
@@ -141,12 +163,15 @@ int64_t dot_simd128(size_t n_steps) {
 #if defined(__wasm_relaxed_simd__)
 int64_t dot_relaxed(size_t n_steps) {
   v128_t sums[kChains] = {};
-  const v128_t weights = wasm_i8x16_splat(3);
-  v128_t x = wasm_i8x16_splat(5);
+  const v128_t weights = loaded_splat(0x0303);
+  v128_t x = loaded_splat(0x0505);
   for (size_t step = 0; step < n_steps; ++step) {
     opaque(x);
-    #pragma GCC unroll 12
-    for (size_t i = 0; i < kChains; ++i) sums[i] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x, weights, sums[i]);
+#pragma GCC unroll 12
+    for (size_t i = 0; i < kChains; ++i) {
+      opaque(x);
+      sums[i] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x, weights, sums[i]);
+    }
   }
   v128_t total = sums[0];
   for (const v128_t& sum : sums) total = wasm_i32x4_add(total, sum);

@@ -95,8 +95,8 @@ Isa active_isa() { return active().load(std::memory_order_relaxed); }
 
 Status force_isa(std::optional<Isa> isa) {
   if (isa && !isa_available(*isa)) {
-    return fail(ErrorCode::kUnsupported, "instruction set '", isa_name(*isa), "' is not available: this build on this machine runs up to '",
-                isa_name(best_isa()), "'");
+    return fail(ErrorCode::kUnsupported, "instruction set '", isa_name(*isa),
+                "' is not available: this build on this machine runs up to '", isa_name(best_isa()), "'");
   }
   active().store(isa.value_or(best_isa()), std::memory_order_relaxed);
   return {};

@@ -39,7 +39,8 @@ inline std::string difference(std::span<const float> got, std::span<const float>
   for (size_t i = 0; i < got.size(); ++i) {
     if (!same_bits(got[i], expected[i])) {
       return concat("element ", i, " is ", static_cast<double>(got[i]), " (bits ", std::bit_cast<uint32_t>(got[i]),
-                    "), expected ", static_cast<double>(expected[i]), " (bits ", std::bit_cast<uint32_t>(expected[i]), ")");
+                    "), expected ", static_cast<double>(expected[i]), " (bits ", std::bit_cast<uint32_t>(expected[i]),
+                    ")");
     }
   }
   return {};

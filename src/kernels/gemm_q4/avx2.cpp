@@ -50,7 +50,7 @@ void dot_group_a15(const std::byte* at, size_t n_blocks, const int16_t* const (&
 }
 
 template <size_t kTokens>
-void dot_group_a8(const std::byte* at, size_t n_blocks, const int8_t* const (&high)[kTokens], size_t first,
+void dot_group_a8(const std::byte* at, size_t n_blocks, const int8_t* const (&bytes)[kTokens], size_t first,
                   __m256i (&total)[kTokens]) {
   const __m256i mask = _mm256_set1_epi8(15);
   for (size_t t = 0; t < kTokens; ++t) total[t] = _mm256_setzero_si256();
@@ -63,8 +63,8 @@ void dot_group_a8(const std::byte* at, size_t n_blocks, const int8_t* const (&hi
       const __m256i even = _mm256_and_si256(packed, mask);
       const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(packed, 4), mask);
       for (size_t t = 0; t < kTokens; ++t) {
-        sum[t] = _mm256_add_epi16(sum[t], _mm256_maddubs_epi16(even, broadcast4(high[t] + k)));
-        sum[t] = _mm256_add_epi16(sum[t], _mm256_maddubs_epi16(odd, broadcast4(high[t] + k + 4)));
+        sum[t] = _mm256_add_epi16(sum[t], _mm256_maddubs_epi16(even, broadcast4(bytes[t] + k)));
+        sum[t] = _mm256_add_epi16(sum[t], _mm256_maddubs_epi16(odd, broadcast4(bytes[t] + k + 4)));
       }
     }
     for (size_t t = 0; t < kTokens; ++t) {
@@ -77,11 +77,11 @@ struct Inner {
   template <Precision P, size_t kTokens>
   static void tile(const TileArgs& args, float* out) {
     const int16_t* pairs[kTokens];
-    const int8_t* high[kTokens];
+    const int8_t* bytes[kTokens];
     __m256 y[kTokens][2] = {};
     for (size_t t = 0; t < kTokens; ++t) {
       pairs[t] = args.x->pairs(args.token + t);
-      high[t] = args.x->high(args.token + t);
+      bytes[t] = args.x->bytes(args.token + t);
     }
     const std::byte* at = args.tile;
     size_t group = 0;
@@ -93,7 +93,7 @@ struct Inner {
         if constexpr (P == Precision::kA15) {
           dot_group_a15(at + v * 32, n_blocks, pairs, first, total);
         } else {
-          dot_group_a8(at + v * 32, n_blocks, high, first, total);
+          dot_group_a8(at + v * 32, n_blocks, bytes, first, total);
         }
         const __m256 scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tail + v * 16)));
         const __m256i zeros =

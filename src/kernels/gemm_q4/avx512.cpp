@@ -18,11 +18,10 @@ struct Inner {
   static void tile(const TileArgs& args, float* out) {
     constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
     const __m512i mask = _mm512_set1_epi8(15);
-    const int8_t* planes[kTokens][kPlanes];
+    const int8_t* bytes[kTokens];
     __m512 y[kTokens];
     for (size_t t = 0; t < kTokens; ++t) {
-      planes[t][0] = args.x->high(args.token + t);
-      if constexpr (kPlanes == 2) planes[t][1] = args.x->low(args.token + t);
+      bytes[t] = args.x->bytes(args.token + t);
       y[t] = _mm512_setzero_ps();
     }
     const std::byte* at = args.tile;
@@ -38,9 +37,10 @@ struct Inner {
         const __m512i even = _mm512_and_si512(packed, mask);
         const __m512i odd = _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask);
         for (size_t t = 0; t < kTokens; ++t) {
+          const int8_t* x = bytes[t] + k * kPlanes;
           for (size_t p = 0; p < kPlanes; ++p) {
-            even_sum[t][p] = _mm512_dpbusd_epi32(even_sum[t][p], even, broadcast4(planes[t][p] + k));
-            odd_sum[t][p] = _mm512_dpbusd_epi32(odd_sum[t][p], odd, broadcast4(planes[t][p] + k + 4));
+            even_sum[t][p] = _mm512_dpbusd_epi32(even_sum[t][p], even, broadcast4(x + p * 8));
+            odd_sum[t][p] = _mm512_dpbusd_epi32(odd_sum[t][p], odd, broadcast4(x + p * 8 + 4));
           }
         }
       }

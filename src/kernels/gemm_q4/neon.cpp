@@ -7,7 +7,9 @@
 namespace sutra::kernels::neon {
 namespace {
 
-int8x16_t load_packed(const std::byte* at) { return vreinterpretq_s8_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(at))); }
+int8x16_t load_packed(const std::byte* at) {
+  return vreinterpretq_s8_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(at)));
+}
 
 struct Inner {
   template <Precision P, size_t kTokens>
@@ -15,11 +17,10 @@ struct Inner {
     constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
     // Row vectors in one pass: at most 16 accumulators of the 32 registers.
     constexpr size_t kVectors = 16 / (kTokens * kPlanes) < 4 ? 16 / (kTokens * kPlanes) : 4;
-    const int8_t* planes[kTokens][kPlanes];
+    const int8_t* bytes[kTokens];
     float32x4_t y[kTokens][4];
     for (size_t t = 0; t < kTokens; ++t) {
-      planes[t][0] = args.x->high(args.token + t);
-      if constexpr (kPlanes == 2) planes[t][1] = args.x->low(args.token + t);
+      bytes[t] = args.x->bytes(args.token + t);
       for (float32x4_t& four : y[t]) four = vdupq_n_f32(0.0f);
     }
     const std::byte* at = args.tile;
@@ -40,7 +41,7 @@ struct Inner {
           }
           for (size_t t = 0; t < kTokens; ++t) {
             for (size_t p = 0; p < kPlanes; ++p) {
-              const int8x8_t x = vld1_s8(planes[t][p] + k);
+              const int8x8_t x = vld1_s8(bytes[t] + k * kPlanes + p * 8);
               for (size_t v = 0; v < kVectors; ++v) {
                 sum[t][p][v] = vdotq_lane_s32(vdotq_lane_s32(sum[t][p][v], even[v], x, 0), odd[v], x, 1);
               }

@@ -8,10 +8,13 @@
 
 #include "kernels/gemm_q4/tile_loop.h"
 #include "kernels/gemm_q4/variants.h"
-#include "kernels/gemm_q4/wasm_tail.h"
+#include "kernels/gemm_q4/wasm_common.h"
 
 namespace sutra::kernels::simd128 {
 namespace {
+
+constexpr uint16_t kMask = 0x000f;
+constexpr uint16_t kMask16 = 0x00f0;
 
 v128_t dot(const int16_t* x, v128_t weights, v128_t sum) {
   return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_v128_load32_splat(x), weights));
@@ -22,8 +25,8 @@ struct Inner {
   template <Precision P, size_t kTokens>
   static void tile(const TileArgs& args, float* out) {
     constexpr size_t kVectors = 4 / kTokens;
-    const v128_t mask = wasm_i16x8_const_splat(0x000f);
-    const v128_t mask_16 = wasm_i16x8_const_splat(0x00f0);
+    const v128_t mask = splat_in_register(kMask);
+    const v128_t mask_16 = splat_in_register(kMask16);
     const int16_t* pairs[kTokens];
     v128_t y[kTokens][4] = {};
     for (size_t t = 0; t < kTokens; ++t) pairs[t] = args.x->pairs(args.token + t);
@@ -35,22 +38,24 @@ struct Inner {
       for (size_t v0 = 0; v0 < 4; v0 += kVectors) {
         v128_t sum[kTokens][kVectors] = {};
         v128_t sum_16[kTokens][kVectors] = {};
-        for (size_t block = 0; block < n_blocks; ++block) {
-          const size_t k = first + block * kQ4BlockColumns;
+        const int16_t* x[kTokens];
+        for (size_t t = 0; t < kTokens; ++t) x[t] = pairs[t] + first;
+        for (const std::byte* block = at + v0 * 16; block < tail; block += kQ4BlockBytes) {
           for (size_t v = 0; v < kVectors; ++v) {
-            const v128_t packed = wasm_v128_load(at + block * kQ4BlockBytes + (v0 + v) * 16);
+            const v128_t packed = wasm_v128_load(block + v * 16);
             const v128_t upper = wasm_u16x8_shr(packed, 8);
             const v128_t w0 = wasm_v128_and(packed, mask);
             const v128_t w1 = wasm_v128_and(packed, mask_16);
             const v128_t w2 = wasm_v128_and(upper, mask);
             const v128_t w3 = wasm_v128_and(upper, mask_16);
             for (size_t t = 0; t < kTokens; ++t) {
-              sum[t][v] = dot(pairs[t] + k, w0, sum[t][v]);
-              sum_16[t][v] = dot(pairs[t] + k + 2, w1, sum_16[t][v]);
-              sum[t][v] = dot(pairs[t] + k + 4, w2, sum[t][v]);
-              sum_16[t][v] = dot(pairs[t] + k + 6, w3, sum_16[t][v]);
+              sum[t][v] = dot(x[t], w0, sum[t][v]);
+              sum_16[t][v] = dot(x[t] + 2, w1, sum_16[t][v]);
+              sum[t][v] = dot(x[t] + 4, w2, sum[t][v]);
+              sum_16[t][v] = dot(x[t] + 6, w3, sum_16[t][v]);
             }
           }
+          for (size_t t = 0; t < kTokens; ++t) x[t] += kQ4BlockColumns;
         }
         for (size_t v = 0; v < kVectors; ++v) {
           const GroupTail group_tail(tail, v0 + v);

@@ -15,10 +15,12 @@ Result<uint64_t> q4_activation_bytes(uint64_t n_tokens, uint64_t n_cols, uint64_
   // At most 4 bytes a column and 8 a group of 32 columns, plus padding: a column count below an eighth of the address
   // space cannot wrap token_bytes.
   const bool wraps = n_cols > std::numeric_limits<size_t>::max() / 8;
-  const Q4Activations one{nullptr, 1, wraps ? 0 : static_cast<size_t>(n_cols), static_cast<size_t>(group_size), precision};
+  const Q4Activations one{nullptr, 1, wraps ? 0 : static_cast<size_t>(n_cols), static_cast<size_t>(group_size),
+                          precision};
   const auto total = checked_mul(n_tokens, one.token_bytes());
   if (wraps || !total || !fits_size_t(*total)) {
-    return fail(ErrorCode::kTooLarge, "quantised activations [", n_tokens, ", ", n_cols, "] do not fit the address space");
+    return fail(ErrorCode::kTooLarge, "quantised activations [", n_tokens, ", ", n_cols,
+                "] do not fit the address space");
   }
   return *total;
 }

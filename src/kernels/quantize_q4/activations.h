@@ -12,9 +12,9 @@
 //   scales   G × float32
 //   sums     G × int32      Σ xq over the group: carries the weights' zero points
 //   pairs    K8 × int16     xq; 8 columns k…k+7 in the order 0 2 4 6 1 3 5 7, for products of 16-bit pairs
-//   high     K8 × int8      A15: xq = 128 · high + low with high in [−127, 127], low in [−64, 63]; A8: high = xq
-//   low      K8 × int8      A15 only
-// padded to a multiple of 64 bytes. Kernels read pairs, or high and low, whichever their instructions like.
+//   bytes    int8, 8 columns at a time. A15: 8 × high, then 8 × low, where xq = 128 · high + low with high in
+//            [−127, 127] and low in [−64, 63]. A8: 8 × xq
+// padded to a multiple of 64 bytes. Kernels read pairs or bytes, whichever their instructions like.
 //
 // Numerics: one division and one rounding an element; every variant gives the same bytes.
 #pragma once
@@ -31,7 +31,9 @@ namespace sutra::kernels {
 
 enum class Precision : uint8_t { kA15, kA8 };
 
-constexpr float activation_levels(Precision precision) { return precision == Precision::kA15 ? 127.0f * 128.0f : 127.0f; }
+constexpr float activation_levels(Precision precision) {
+  return precision == Precision::kA15 ? 127.0f * 128.0f : 127.0f;
+}
 
 // Quantised tokens in a buffer of the caller, who keeps it alive. data is aligned to 16 bytes.
 struct Q4Activations {
@@ -43,16 +45,18 @@ struct Q4Activations {
 
   [[nodiscard]] size_t n_groups() const { return div_up(n_cols, group_size); }
   [[nodiscard]] size_t padded_cols() const { return round_up(n_cols, 8); }
+  // int8 values a column.
+  [[nodiscard]] size_t n_planes() const { return precision == Precision::kA15 ? 2 : 1; }
+  // From one token to the next.
   [[nodiscard]] size_t token_bytes() const {
-    const size_t planes = precision == Precision::kA15 ? 4 : 3;
-    return round_up(n_groups() * (sizeof(float) + sizeof(int32_t)) + padded_cols() * planes, 64);
+    return round_up(n_groups() * (sizeof(float) + sizeof(int32_t)) + padded_cols() * (sizeof(int16_t) + n_planes()),
+                    64);
   }
 
   [[nodiscard]] float* scales(size_t token) const { return at<float>(token, 0); }
   [[nodiscard]] int32_t* sums(size_t token) const { return at<int32_t>(token, n_groups() * sizeof(float)); }
   [[nodiscard]] int16_t* pairs(size_t token) const { return at<int16_t>(token, n_groups() * 8); }
-  [[nodiscard]] int8_t* high(size_t token) const { return at<int8_t>(token, n_groups() * 8 + padded_cols() * 2); }
-  [[nodiscard]] int8_t* low(size_t token) const { return at<int8_t>(token, n_groups() * 8 + padded_cols() * 3); }
+  [[nodiscard]] int8_t* bytes(size_t token) const { return at<int8_t>(token, n_groups() * 8 + padded_cols() * 2); }
 
  private:
   template <class T>

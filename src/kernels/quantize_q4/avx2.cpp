@@ -42,28 +42,27 @@ __m128i round8(const float* x, __m256 scale) {
   return _mm_packs_epi32(_mm256_castsi256_si128(integer), _mm256_extracti128_si256(integer, 1));
 }
 
-// Eight columns into the three planes; returns their pair sums.
+// Eight columns as pairs and bytes; returns their pair sums.
 template <Precision P>
-__m128i store8(__m128i xq, int16_t* pairs, int8_t* high, int8_t* low) {
+__m128i store8(__m128i xq, int16_t* pairs, int8_t* bytes) {
   // Columns 0 2 4 6 1 3 5 7.
   const __m128i order = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(pairs), _mm_shuffle_epi8(xq, order));
   if constexpr (P == Precision::kA15) {
     const __m128i high_part = _mm_srai_epi16(_mm_add_epi16(xq, _mm_set1_epi16(64)), 7);
     const __m128i low_part = _mm_sub_epi16(xq, _mm_slli_epi16(high_part, 7));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(high), _mm_packs_epi16(high_part, high_part));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(low), _mm_packs_epi16(low_part, low_part));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes), _mm_packs_epi16(high_part, low_part));
   } else {
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(high), _mm_packs_epi16(xq, xq));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(bytes), _mm_packs_epi16(xq, xq));
   }
   return _mm_madd_epi16(xq, _mm_set1_epi16(1));
 }
 
 template <Precision P>
 void quantize(const float* x, const Q4Activations& out, size_t token) {
+  constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
   int16_t* pairs = out.pairs(token);
-  int8_t* high = out.high(token);
-  int8_t* low = out.low(token);
+  int8_t* bytes = out.bytes(token);
   for (size_t group = 0; group < out.n_groups(); ++group) {
     const size_t first = group * out.group_size;
     const size_t last = std::min(first + out.group_size, out.n_cols);
@@ -73,15 +72,15 @@ void quantize(const float* x, const Q4Activations& out, size_t token) {
       const __m256 scales = _mm256_set1_ps(scale);
       size_t k = first;
       for (; k + 8 <= last; k += 8) {
-        sum = _mm_add_epi32(sum, store8<P>(round8(x + k, scales), pairs + k, high + k, low + k));
+        sum = _mm_add_epi32(sum, store8<P>(round8(x + k, scales), pairs + k, bytes + k * kPlanes));
       }
       if (k < last) {
         float rest[8] = {};
         std::memcpy(rest, x + k, (last - k) * sizeof(float));
-        sum = _mm_add_epi32(sum, store8<P>(round8(rest, scales), pairs + k, high + k, low + k));
+        sum = _mm_add_epi32(sum, store8<P>(round8(rest, scales), pairs + k, bytes + k * kPlanes));
       }
     } else {
-      for (size_t k = first; k < last; k += 8) store8<P>(sum, pairs + k, high + k, low + k);
+      for (size_t k = first; k < last; k += 8) store8<P>(sum, pairs + k, bytes + k * kPlanes);
     }
     sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
     sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));

@@ -36,25 +36,25 @@ int16x4_t round4(const float* x, float32x4_t scale) {
   return vmovn_s32(vsubq_s32(vreinterpretq_s32_f32(shifted), vreinterpretq_s32_f32(vdupq_n_f32(kShift))));
 }
 
-// Eight columns into the three planes; returns their sum.
+// Eight columns as pairs and bytes; returns their sum.
 template <Precision P>
-int32_t store8(int16x8_t xq, int16_t* pairs, int8_t* high, int8_t* low) {
+int32_t store8(int16x8_t xq, int16_t* pairs, int8_t* bytes) {
   vst1q_s16(pairs, vuzp1q_s16(xq, vextq_s16(xq, xq, 1)));  // columns 0 2 4 6 1 3 5 7
   if constexpr (P == Precision::kA15) {
     const int16x8_t high_part = vshrq_n_s16(vaddq_s16(xq, vdupq_n_s16(64)), 7);
-    vst1_s8(high, vmovn_s16(high_part));
-    vst1_s8(low, vmovn_s16(vsubq_s16(xq, vshlq_n_s16(high_part, 7))));
+    const int16x8_t low_part = vsubq_s16(xq, vshlq_n_s16(high_part, 7));
+    vst1q_s8(bytes, vcombine_s8(vmovn_s16(high_part), vmovn_s16(low_part)));
   } else {
-    vst1_s8(high, vmovn_s16(xq));
+    vst1_s8(bytes, vmovn_s16(xq));
   }
   return vaddlvq_s16(xq);
 }
 
 template <Precision P>
 void quantize(const float* x, const Q4Activations& out, size_t token) {
+  constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
   int16_t* pairs = out.pairs(token);
-  int8_t* high = out.high(token);
-  int8_t* low = out.low(token);
+  int8_t* bytes = out.bytes(token);
   for (size_t group = 0; group < out.n_groups(); ++group) {
     const size_t first = group * out.group_size;
     const size_t last = std::min(first + out.group_size, out.n_cols);
@@ -64,15 +64,16 @@ void quantize(const float* x, const Q4Activations& out, size_t token) {
       const float32x4_t scales = vdupq_n_f32(scale);
       size_t k = first;
       for (; k + 8 <= last; k += 8) {
-        sum += store8<P>(vcombine_s16(round4(x + k, scales), round4(x + k + 4, scales)), pairs + k, high + k, low + k);
+        sum +=
+            store8<P>(vcombine_s16(round4(x + k, scales), round4(x + k + 4, scales)), pairs + k, bytes + k * kPlanes);
       }
       if (k < last) {
         float rest[8] = {};
         std::memcpy(rest, x + k, (last - k) * sizeof(float));
-        sum += store8<P>(vcombine_s16(round4(rest, scales), round4(rest + 4, scales)), pairs + k, high + k, low + k);
+        sum += store8<P>(vcombine_s16(round4(rest, scales), round4(rest + 4, scales)), pairs + k, bytes + k * kPlanes);
       }
     } else {
-      for (size_t k = first; k < last; k += 8) store8<P>(vdupq_n_s16(0), pairs + k, high + k, low + k);
+      for (size_t k = first; k < last; k += 8) store8<P>(vdupq_n_s16(0), pairs + k, bytes + k * kPlanes);
     }
     out.scales(token)[group] = scale;
     out.sums(token)[group] = sum;

@@ -34,8 +34,7 @@ float group_scale(uint32_t max_bits, float levels) {
 void quantize_activations(const float* x, const Q4Activations& out, size_t token) {
   const float levels = activation_levels(out.precision);
   int16_t* pairs = out.pairs(token);
-  int8_t* high = out.high(token);
-  int8_t* low = out.low(token);
+  int8_t* bytes = out.bytes(token);
   for (size_t group = 0; group < out.n_groups(); ++group) {
     const size_t first = group * out.group_size;
     const size_t last = std::min(first + out.group_size, out.n_cols);
@@ -50,10 +49,10 @@ void quantize_activations(const float* x, const Q4Activations& out, size_t token
           static_cast<int16_t>(xq);
       if (out.precision == Precision::kA15) {
         const int32_t high_part = (xq + 64) >> 7;
-        high[k] = static_cast<int8_t>(high_part);
-        low[k] = static_cast<int8_t>(xq - high_part * 128);
+        bytes[(k - column) * 2 + column] = static_cast<int8_t>(high_part);
+        bytes[(k - column) * 2 + 8 + column] = static_cast<int8_t>(xq - high_part * 128);
       } else {
-        high[k] = static_cast<int8_t>(xq);
+        bytes[k] = static_cast<int8_t>(xq);
       }
     }
     out.scales(token)[group] = scale;

@@ -38,26 +38,25 @@ float group_scale(const float* x, size_t n, float levels) {
   return scale < std::numeric_limits<float>::min() ? 0.0f : scale;
 }
 
-// Eight columns into the three planes; returns their pair sums.
+// Eight columns as pairs and bytes; returns their pair sums.
 template <Precision P>
-v128_t store8(v128_t xq, int16_t* pairs, int8_t* high, int8_t* low) {
+v128_t store8(v128_t xq, int16_t* pairs, int8_t* bytes) {
   wasm_v128_store(pairs, wasm_i16x8_shuffle(xq, xq, 0, 2, 4, 6, 1, 3, 5, 7));
   if constexpr (P == Precision::kA15) {
     const v128_t high_part = wasm_i16x8_shr(wasm_i16x8_add(xq, wasm_i16x8_const_splat(64)), 7);
     const v128_t low_part = wasm_i16x8_sub(xq, wasm_i16x8_shl(high_part, 7));
-    wasm_v128_store64_lane(high, wasm_i8x16_narrow_i16x8(high_part, high_part), 0);
-    wasm_v128_store64_lane(low, wasm_i8x16_narrow_i16x8(low_part, low_part), 0);
+    wasm_v128_store(bytes, wasm_i8x16_narrow_i16x8(high_part, low_part));
   } else {
-    wasm_v128_store64_lane(high, wasm_i8x16_narrow_i16x8(xq, xq), 0);
+    wasm_v128_store64_lane(bytes, wasm_i8x16_narrow_i16x8(xq, xq), 0);
   }
   return wasm_i32x4_dot_i16x8(xq, wasm_i16x8_const_splat(1));
 }
 
 template <Precision P>
 void quantize(const float* x, const Q4Activations& out, size_t token) {
+  constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
   int16_t* pairs = out.pairs(token);
-  int8_t* high = out.high(token);
-  int8_t* low = out.low(token);
+  int8_t* bytes = out.bytes(token);
   for (size_t group = 0; group < out.n_groups(); ++group) {
     const size_t first = group * out.group_size;
     const size_t last = std::min(first + out.group_size, out.n_cols);
@@ -68,16 +67,16 @@ void quantize(const float* x, const Q4Activations& out, size_t token) {
       size_t k = first;
       for (; k + 8 <= last; k += 8) {
         const v128_t xq = wasm_i16x8_narrow_i32x4(round4(x + k, scales), round4(x + k + 4, scales));
-        sum = wasm_i32x4_add(sum, store8<P>(xq, pairs + k, high + k, low + k));
+        sum = wasm_i32x4_add(sum, store8<P>(xq, pairs + k, bytes + k * kPlanes));
       }
       if (k < last) {
         float rest[8] = {};
         std::memcpy(rest, x + k, (last - k) * sizeof(float));
         const v128_t xq = wasm_i16x8_narrow_i32x4(round4(rest, scales), round4(rest + 4, scales));
-        sum = wasm_i32x4_add(sum, store8<P>(xq, pairs + k, high + k, low + k));
+        sum = wasm_i32x4_add(sum, store8<P>(xq, pairs + k, bytes + k * kPlanes));
       }
     } else {
-      for (size_t k = first; k < last; k += 8) store8<P>(sum, pairs + k, high + k, low + k);
+      for (size_t k = first; k < last; k += 8) store8<P>(sum, pairs + k, bytes + k * kPlanes);
     }
     sum = wasm_i32x4_add(sum, wasm_i32x4_shuffle(sum, sum, 2, 3, 0, 1));
     sum = wasm_i32x4_add(sum, wasm_i32x4_shuffle(sum, sum, 1, 0, 3, 2));

@@ -1,13 +1,22 @@
-// What both WebAssembly variants do at the end of a group.
+// What both WebAssembly variants share: constants, and the end of a group.
 #pragma once
 
 #include <wasm_simd128.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/gemm_q4/layout.h"
 
 namespace sutra::kernels {
+
+// A splat that engines must keep in a register: V8 builds a v128.const anew at each use, three instructions in the
+// middle of an inner loop, but it cannot see through a load.
+inline v128_t splat_in_register(const uint16_t& value) {
+  const uint16_t* at = &value;
+  asm("" : "+r"(at));
+  return wasm_v128_load16_splat(at);
+}
 
 // Four finite binary16 as float32 (base/half.h: shift into place, then an exact multiplication).
 inline v128_t load_half4(const std::byte* at) {
@@ -25,8 +34,8 @@ struct GroupTail {
 
   GroupTail(const std::byte* tail, size_t v)
       : scales(load_half4(tail + v * 8)),
-        zeros(wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(
-            wasm_v128_load32_zero(tail + kQ4TileRows * sizeof(uint16_t) + v * 4)))) {}
+        zeros(wasm_u32x4_extend_low_u16x8(
+            wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(tail + kQ4TileRows * sizeof(uint16_t) + v * 4)))) {}
 
   // y + float(Σ q·xq − zero · Σ xq) · (scale_w · scale_x)
   [[nodiscard]] v128_t add(v128_t y, v128_t sum, int32_t x_sum, float x_scale) const {
