@@ -8,8 +8,9 @@
 //      summed up is below top_p; the one that crosses top_p stays
 //   5. min_p: keeps p_i >= min_p * max p
 //   6. p = softmax of what is left; one id drawn from it
-// Numerics: weights exp(z_i - max z) in float32 (text/…: sample/exp.h, relative error below 2e-7), sums in
-// float64 in id order. Nothing depends on the platform: the same seed and logits give the same ids.
+// Numerics: weights exp(z_i - max z) in float32 (sample/exp.h), sums in float64 in a fixed order. Nothing depends on
+// the platform: the same seed and logits give the same ids. Time O(V) where logits differ; at top_p only the ids near
+// the border are sorted.
 // Source: Keskar et al. 2019, arXiv 1909.05858, section 4.1 (penalty); Fan et al. 2018, arXiv 1805.04833
 // (top-k); Holtzman et al. 2020, arXiv 1904.09751 (top-p); Nguyen et al. 2024, arXiv 2407.01082 (min-p).
 #pragma once
@@ -76,19 +77,30 @@ class Sampler {
     int32_t id;
   };
 
-  Status filter(std::span<const float> logits);
-  void keep_greedy();
-  void keep_sampled();
+  Status start(std::span<const float> logits);
+  void weigh();
+  void fill_buckets();
+  void gather(size_t bucket);
+  void apply_top_k();
+  void apply_top_p();
+  void apply_min_p();
+  void sum_weights();
+  [[nodiscard]] int32_t largest_id() const;
+  [[nodiscard]] int32_t draw();
 
   Options options_;
   Rng rng_;
-  std::vector<uint8_t> seen_;       // [V] 1: in history_
-  std::vector<int32_t> history_;    // distinct accepted ids
-  std::vector<float> logits_;       // [V] after the penalty
-  std::vector<float> weights_;      // [V] exp((z - max) / T)
-  std::vector<Candidate> border_;   // scratch: ids around a threshold
-  std::vector<int32_t> kept_;       // ids left, ascending
-  double kept_weight_ = 0;
+  std::vector<uint8_t> seen_;     // [V] 1: in history_
+  std::vector<int32_t> history_;  // distinct accepted ids
+  // Scratch of one sample():
+  std::vector<float> logits_;      // [V] after the penalty
+  std::vector<float> weights_;     // [V] exp((z - max z) / T); 0: removed
+  std::vector<uint16_t> buckets_;  // [V] by distance from the largest logit
+  std::vector<double> sums_;       // weights of blocks of ids
+  std::vector<Candidate> border_;  // ids around a threshold
+  float largest_ = 0;              // of logits_
+  float spread_ = 0;               // largest_ less the smallest above -infinity
+  double total_ = 0;
 };
 
 }  // namespace sutra::sample
