@@ -1,6 +1,6 @@
 import { render } from 'preact';
-import { listenToKeys } from './features/shell/keyboard';
 import { followEnd } from './features/shell/follow_end';
+import { listenToKeys } from './features/shell/keyboard';
 import { Shell } from './features/shell/shell';
 import { keepSaving, restoreStory } from './state/autosave';
 import { readCatalog, startChoice } from './state/catalog';

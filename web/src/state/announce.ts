@@ -13,7 +13,9 @@ export function announce(sentence: string): void {
 /** Takes text as it is written and speaks every sentence once it is whole. */
 export function announceWriting(text: string): void {
   pending += text;
-  const end = Math.max(...['. ', '! ', '? ', '.” ', '." ', '\n'].map((mark) => pending.lastIndexOf(mark) + mark.length - 1));
+  const end = Math.max(
+    ...['. ', '! ', '? ', '.” ', '." ', '\n'].map((mark) => pending.lastIndexOf(mark) + mark.length - 1),
+  );
   if (end < 1 || !/[.!?\n]/.test(pending.slice(0, end + 1))) return;
   announcement.value = pending.slice(0, end).trim();
   pending = pending.slice(end);

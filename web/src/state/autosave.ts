@@ -11,7 +11,11 @@ let paused = false;
 function save(): void {
   clearTimeout(timer);
   timer = undefined;
-  if (!paused) void writeValue('story', untracked(() => story.value));
+  if (!paused)
+    void writeValue(
+      'story',
+      untracked(() => story.value),
+    );
 }
 
 const isStory = (value: Story | undefined): value is Story =>

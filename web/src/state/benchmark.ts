@@ -2,7 +2,7 @@
 // token ids in, one warm-up, medians of three runs.
 import { signal } from '@preact/signals';
 import type { Artefact } from 'sutra-web';
-import { memoryBytes, measureMemory, ready } from './engine';
+import { measureMemory, memoryBytes, ready } from './engine';
 import { isAbort, report } from './problem';
 
 export interface BenchmarkResult {
@@ -29,7 +29,8 @@ const RUNS = 3;
 export const benchmark = signal<{ readonly fraction: number; readonly cancel: () => void } | null>(null);
 export const benchmarkResult = signal<BenchmarkResult | null>(null);
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 // Fixed ids over the whole vocabulary, the same on every machine: a step coprime to it visits every id.
 const promptIds = (vocabularySize: number): number[] =>
@@ -51,7 +52,12 @@ export async function runBenchmark(): Promise<void> {
   try {
     const ids = promptIds(model.info.vocabularySize);
     for (let run = 0; run <= RUNS; run++) {
-      const generation = model.generate(ids, { maxTokens: GEN_TOKENS, temperature: 1, seed: 1, signal: controller.signal });
+      const generation = model.generate(ids, {
+        maxTokens: GEN_TOKENS,
+        temperature: 1,
+        seed: 1,
+        signal: controller.signal,
+      });
       let tokens = 0;
       for await (const _ of generation) show(run * GEN_TOKENS + ++tokens);
       const timings = generation.result?.timings;

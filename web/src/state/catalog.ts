@@ -1,6 +1,6 @@
 // The models that come with the page, as models/catalog.json lists them.
 import { signal } from '@preact/signals';
-import type { ModelSource } from 'sutra-web';
+import type { LoadOptions, ModelSource } from 'sutra-web';
 import { readValue, writeValue } from './storage';
 
 /** One entry of models/catalog.json. Only the name of its folder is really needed. */
@@ -24,6 +24,8 @@ export interface Choice {
   readonly name: string;
   readonly source: ModelSource;
   readonly opened: boolean;
+  /** What the files must be; unknown for opened ones. */
+  readonly manifest: NonNullable<LoadOptions['manifest']>;
   readonly card: CatalogEntry;
 }
 
@@ -38,6 +40,7 @@ const asChoice = (card: CatalogEntry): Choice => ({
   name: card.name ?? card.id,
   source: new URL(`${encodeURIComponent(card.id)}/`, modelsFolder()),
   opened: false,
+  manifest: Object.fromEntries((card.files ?? []).map(({ name, bytes, sha256 }) => [name, { bytes, sha256 }])),
   card,
 });
 
@@ -73,7 +76,8 @@ export const startChoice = (lastUsed: string | undefined): Choice | undefined =>
 
 /** Adds files that the person opened to the list. */
 export function addOpened(name: string, files: readonly File[]): Choice {
-  const choice: Choice = { key: `opened:${name}:${Date.now()}`, name, source: files, opened: true, card: { id: name } };
+  const key = `opened:${name}:${Date.now()}`;
+  const choice: Choice = { key, name, source: files, opened: true, manifest: {}, card: { id: name } };
   choices.value = [...choices.value, choice];
   return choice;
 }

@@ -48,7 +48,7 @@ export async function open(choice: Choice): Promise<boolean> {
   };
   mine(null);
   try {
-    const model = await load(choice.source, { signal: controller.signal, onProgress: mine });
+    const model = await load(choice.source, { manifest: choice.manifest, signal: controller.signal, onProgress: mine });
     if (controller.signal.aborted) {
       await model.dispose();
       return false;
@@ -86,6 +86,7 @@ function lost(choice: Choice, model: SutraModel, error: SutraErrorLike): void {
   ready.value = null;
   const again = performance.now() - lastCrash < CRASH_PAUSE_MS;
   lastCrash = performance.now();
-  if (!again) void open(choice).then(() => report('The engine stopped and was started again; your text is as it was', error));
+  if (!again)
+    void open(choice).then(() => report('The engine stopped and was started again; your text is as it was', error));
   else report('The engine stopped twice in a row', error, { label: 'Start it again', run: () => void open(choice) });
 }

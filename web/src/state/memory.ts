@@ -46,13 +46,18 @@ export interface Reading {
 }
 
 /** A session that has read `passages`, the fewest of them anew. */
-export async function sessionAfter(model: SutraModel, key: string, passages: readonly Passage[], reading: Reading): Promise<Session> {
+export async function sessionAfter(
+  model: SutraModel,
+  key: string,
+  passages: readonly Passage[],
+  reading: Reading,
+): Promise<Session> {
   const session = await model.createSession();
   try {
     const unread = passages.slice(await loadNearest(session, key, passages));
     const ids: number[] = [];
     for (const passage of unread) {
-      const own = passage.ids && passage.model === key ? passage.ids : await model.tokenizer.encode(passage.text, { special: false });
+      const own = passage.ids && passage.model === key ? passage.ids : await model.tokenizer.encode(passage.text);
       for (const id of own) ids.push(id);
     }
     for (let done = 0; done < ids.length; done += SLICE_TOKENS) {

@@ -1,6 +1,7 @@
 // The copy of the page that works without a network, and the update that waits for the person's word.
-import { computed, signal } from '@preact/signals';
+
 import { registerSW } from 'virtual:pwa-register';
+import { computed, signal } from '@preact/signals';
 import { ready } from './engine';
 
 /** `waiting`: being prepared. `kept`: the page itself works without a network. `none`: this browser cannot. */

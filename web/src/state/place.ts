@@ -10,7 +10,13 @@ export const place = signal<Place>('write');
 
 export const addressOf = (to: Place): string => (to === 'write' ? '#/' : `#/${to}`);
 
-const LINKED = { temperature: 'temperature', top_p: 'topP', repetition_penalty: 'repetitionPenalty', max_tokens: 'maxTokens', seed: 'seed' } as const;
+const LINKED = {
+  temperature: 'temperature',
+  top_p: 'topP',
+  repetition_penalty: 'repetitionPenalty',
+  max_tokens: 'maxTokens',
+  seed: 'seed',
+} as const;
 
 function readAddress(): void {
   const hash = location.hash.slice(1);

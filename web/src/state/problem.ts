@@ -59,7 +59,11 @@ function detailsOf(error: unknown): string {
 export function describe(what: string, error: unknown): Problem {
   if (!isSutraError(error)) return { sentence: `${what}.`, hint: '', details: detailsOf(error) };
   const hint = error.hint || FALLBACK_HINTS[error.code] || '';
-  return { sentence: `${what}: ${REASONS[error.code] ?? 'something unexpected happened'}.`, hint, details: detailsOf(error) };
+  return {
+    sentence: `${what}: ${REASONS[error.code] ?? 'something unexpected happened'}.`,
+    hint,
+    details: detailsOf(error),
+  };
 }
 
 export function report(what: string, error: unknown, action?: Problem['action']): void {

@@ -26,7 +26,11 @@ function open(): Promise<IDBDatabase | null> {
   return opened;
 }
 
-function run<T>(store: string, mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | undefined> {
+function run<T>(
+  store: string,
+  mode: IDBTransactionMode,
+  act: (store: IDBObjectStore) => IDBRequest<T>,
+): Promise<T | undefined> {
   return open().then(
     (database) =>
       new Promise((resolve) => {
@@ -78,10 +82,12 @@ export async function deleteEverything(): Promise<void> {
     request.onerror = () => resolve();
     request.onblocked = () => resolve();
   });
-  for (const name of await globalThis.caches?.keys().catch(() => [] as string[]) ?? []) await caches.delete(name);
+  for (const name of (await globalThis.caches?.keys().catch(() => [] as string[])) ?? []) await caches.delete(name);
   const root = await navigator.storage?.getDirectory?.().catch(() => null);
-  if (root) for await (const name of root.keys()) await root.removeEntry(name, { recursive: true }).catch(() => undefined);
-  for (const worker of (await navigator.serviceWorker?.getRegistrations().catch(() => [])) ?? []) await worker.unregister();
+  if (root)
+    for await (const name of root.keys()) await root.removeEntry(name, { recursive: true }).catch(() => undefined);
+  for (const worker of (await navigator.serviceWorker?.getRegistrations().catch(() => [])) ?? [])
+    await worker.unregister();
   localStorage.clear();
   sessionStorage.clear();
 }

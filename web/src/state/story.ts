@@ -60,7 +60,8 @@ const UNDO_STEPS = 100;
 export const canUndo = computed(() => past.value.length > 0);
 export const canRedo = computed(() => future.value.length > 0);
 export const activeVersion = computed<Version>(
-  () => story.value.versions.find((version) => version.id === story.value.active) ?? (story.value.versions[0] as Version),
+  () =>
+    story.value.versions.find((version) => version.id === story.value.active) ?? (story.value.versions[0] as Version),
 );
 export const isEmpty = computed(() => story.value.versions.every((version) => version.passages.length === 0));
 
@@ -126,7 +127,11 @@ export function withoutVersion(from: Story, id: string): Story {
 export const select = (id: string): void => amend({ active: id });
 
 /** Text of a version as the person would copy it. */
-export const textOf = (version: Version): string => version.passages.map((passage) => passage.text).join('').trim();
+export const textOf = (version: Version): string =>
+  version.passages
+    .map((passage) => passage.text)
+    .join('')
+    .trim();
 
 /** The person's words as they follow what stands there: one space between words, none left hanging at the end. */
 export function joined(before: string, draft: string): string {

@@ -1,8 +1,8 @@
 // The model at work: continuing the text, trying again, branching. One stretch of writing at a time.
 import { computed, effect, signal } from '@preact/signals';
-import type { Generation, GenerateResult, TextPiece } from 'sutra-web';
+import type { GenerateResult, Generation, TextPiece } from 'sutra-web';
 import { announceEnd, announceWriting } from './announce';
-import { loading, measureMemory, ready, type Ready } from './engine';
+import { loading, measureMemory, type Ready, ready } from './engine';
 import { remember, sessionAfter, tidyMemories } from './memory';
 import { isAbort, isCode, problem, report } from './problem';
 import { freshSeed, type Settings, settings } from './settings';
@@ -15,8 +15,8 @@ import {
   newId,
   type Passage,
   type Run,
-  story,
   type Story,
+  story,
   textOf,
   undo,
   type Version,
@@ -164,13 +164,26 @@ async function consume(generation: Generation, pen: Pen): Promise<Ending> {
 }
 
 /** The memory is kept only if it is of exactly the text that stands there: a stop may leave tokens on their way. */
-async function keepMemory(save: () => Promise<Uint8Array>, result: GenerateResult | undefined, pen: Pen, present: Ready) {
+async function keepMemory(
+  save: () => Promise<Uint8Array>,
+  result: GenerateResult | undefined,
+  pen: Pen,
+  present: Ready,
+) {
   const last = pen.last;
   if (!last || result?.usage.generatedTokens !== pen.tokens) return;
   remember(last, present.choice.key, await save());
 }
 
-function runOf(present: Ready, from: Settings, seed: number, pen: Pen, started: number, result: GenerateResult | undefined, ending: Ending): Run {
+function runOf(
+  present: Ready,
+  from: Settings,
+  seed: number,
+  pen: Pen,
+  started: number,
+  result: GenerateResult | undefined,
+  ending: Ending,
+): Run {
   const tokensPerS = result?.timings.decodeTokensPerS || pen.tokensPerS;
   lastSpeed.value = tokensPerS || lastSpeed.value;
   return {
@@ -233,13 +246,15 @@ class Pen {
 
   take(piece: TextPiece): void {
     if (this.tokens === 0) this.firstAt = this.sampleAt = performance.now();
-    this.tokens++;
     const current = this.passages.at(-1);
-    const beginsParagraph = !current || (/\n\s*$/.test(current.text) && /\S/.test(piece.text));
-    if (beginsParagraph) this.passages.push({ id: newId(), text: piece.text, ids: [piece.id] });
-    else {
-      current.text += piece.text;
-      current.ids.push(piece.id);
+    const beginsParagraph = !current || (/\n\s*\n\s*$/.test(current.text) && /\S/.test(piece.text));
+    const target = beginsParagraph ? { id: newId(), text: '', ids: [] } : current;
+    if (beginsParagraph) this.passages.push(target);
+    target.text += piece.text;
+    // Text that was held back until the end was certain comes without a token of its own.
+    if (piece.id >= 0) {
+      target.ids.push(piece.id);
+      this.tokens++;
     }
     this.spoken += piece.text;
     this.frame ||= requestAnimationFrame(() => this.show());

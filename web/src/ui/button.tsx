@@ -9,7 +9,15 @@ type Props = Omit<JSX.IntrinsicElements['button'], 'icon'> & {
   children: ComponentChildren;
 };
 
-export function Button({ icon, kind = 'plain', iconOnly = false, children, type = 'button', class: extra, ...rest }: Props) {
+export function Button({
+  icon,
+  kind = 'plain',
+  iconOnly = false,
+  children,
+  type = 'button',
+  class: extra,
+  ...rest
+}: Props) {
   const classes = ['button', `button-${kind}`, iconOnly ? 'button-icon' : '', extra ?? ''].filter(Boolean).join(' ');
   return (
     <button {...rest} type={type} class={classes}>

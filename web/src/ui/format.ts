@@ -17,7 +17,8 @@ export function bytes(count: number): string {
 export const speed = (perSecond: number): string =>
   perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond).toLocaleString('en');
 
-export const milliseconds = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+export const milliseconds = (ms: number): string =>
+  ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 
 /** 11,012,345 → "11 million". */
 export function parameters(count: number): string {
@@ -26,7 +27,8 @@ export function parameters(count: number): string {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
-export const plural = (count: number, one: string): string => `${count.toLocaleString('en')} ${one}${count === 1 ? '' : 's'}`;
+export const plural = (count: number, one: string): string =>
+  `${count.toLocaleString('en')} ${one}${count === 1 ? '' : 's'}`;
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { rwkv7: 'RWKV-7', mamba: 'Mamba-1' };
 

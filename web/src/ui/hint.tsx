@@ -3,7 +3,15 @@ import type { ComponentChildren } from 'preact';
 import { useId, useRef } from 'preact/hooks';
 import { placeNear } from './place_near';
 
-export function Hint({ explains, class: extra, children }: { explains: string; class?: string; children: ComponentChildren }) {
+export function Hint({
+  explains,
+  class: extra,
+  children,
+}: {
+  explains: string;
+  class?: string;
+  children: ComponentChildren;
+}) {
   const id = useId();
   const panel = useRef<HTMLSpanElement>(null);
   const button = useRef<HTMLButtonElement>(null);

@@ -15,7 +15,7 @@ interface Props {
 
 export function Popover({ label, icon, iconOnly, class: extra, children }: Props) {
   const id = useId();
-  const panel = useRef<HTMLDivElement>(null);
+  const panel = useRef<HTMLElement>(null);
   const anchor = useRef<HTMLSpanElement>(null);
   const onToggle = (event: { newState: string }) => {
     if (event.newState === 'open' && panel.current && anchor.current) placeNear(panel.current, anchor.current);
@@ -25,9 +25,16 @@ export function Popover({ label, icon, iconOnly, class: extra, children }: Props
       <Button {...(icon ? { icon } : {})} {...(iconOnly ? { iconOnly } : {})} popovertarget={id} kind="quiet">
         {label}
       </Button>
-      <div ref={panel} id={id} popover="auto" class={`popover ${extra ?? ''}`} role="group" aria-label={label} onToggle={onToggle}>
+      <section
+        ref={panel}
+        id={id}
+        popover="auto"
+        class={`popover ${extra ?? ''}`}
+        aria-label={label}
+        onToggle={onToggle}
+      >
         {children}
-      </div>
+      </section>
     </span>
   );
 }

@@ -8,7 +8,14 @@ export function ProgressBar({ fraction, label }: { fraction: number | null; labe
   }, [fraction]);
   const value = fraction === null ? {} : { 'aria-valuenow': Math.round(fraction * 100) };
   return (
-    <div class={`progress ${fraction === null ? 'progress-unknown' : ''}`} role="progressbar" aria-label={label} aria-valuemin={0} aria-valuemax={100} {...value}>
+    <div
+      class={`progress ${fraction === null ? 'progress-unknown' : ''}`}
+      role="progressbar"
+      aria-label={label}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      {...value}
+    >
       <div ref={fill} class="progress-fill" />
     </div>
   );

@@ -4,9 +4,18 @@ export function Sparkline({ values }: { values: readonly number[] }) {
   const height = 20;
   const top = Math.max(...values, 1) * 1.15;
   const step = width / Math.max(24, values.length - 1);
-  const points = values.map((value, index) => `${(index * step).toFixed(1)},${(height - 1 - (value / top) * (height - 2)).toFixed(1)}`);
+  const points = values.map(
+    (value, index) => `${(index * step).toFixed(1)},${(height - 1 - (value / top) * (height - 2)).toFixed(1)}`,
+  );
   return (
-    <svg class="sparkline" viewBox={`0 0 ${width} ${height}`} width={width} height={height} aria-hidden="true" focusable="false">
+    <svg
+      class="sparkline"
+      viewBox={`0 0 ${width} ${height}`}
+      width={width}
+      height={height}
+      aria-hidden="true"
+      focusable="false"
+    >
       <line x1="0" y1={height - 0.5} x2={width} y2={height - 0.5} />
       {points.length > 1 && <polyline points={points.join(' ')} />}
     </svg>

@@ -12,7 +12,10 @@ export function Benchmark() {
   return (
     <section aria-labelledby="benchmark-heading">
       <h2 id="benchmark-heading">How fast it is here</h2>
-      <p class="soft">Reads 512 tokens and writes 128 with the loaded model, three times after a warm-up, and takes the middle of each.</p>
+      <p class="soft">
+        Reads 512 tokens and writes 128 with the loaded model, three times after a warm-up, and takes the middle of
+        each.
+      </p>
       {running ? (
         <div class="device-running">
           <ProgressBar fraction={running.fraction} label="Measuring" />
@@ -60,7 +63,8 @@ function Result({ result }: { result: BenchmarkResult }) {
         </div>
       </dl>
       <p class="soft figures">
-        {result.model}, {architecture(result.architecture)}, {result.quantisation}, {artefact(result.artefact)}, {plural(result.threads, 'thread')}
+        {result.model}, {architecture(result.architecture)}, {result.quantisation}, {artefact(result.artefact)},{' '}
+        {plural(result.threads, 'thread')}
       </p>
       <Button icon="copy" onClick={() => void copy()}>
         Copy the result

@@ -17,23 +17,35 @@ function offersOf(probe: Probe): Offer[] {
       name: 'SIMD',
       is: probe.simd ? 'yes' : 'no',
       good: probe.simd,
-      means: probe.simd ? 'Several numbers are worked on at once.' : 'The engine needs it and cannot run in this browser.',
+      means: probe.simd
+        ? 'Several numbers are worked on at once.'
+        : 'The engine needs it and cannot run in this browser.',
     },
     {
       name: 'Relaxed SIMD',
       is: probe.relaxedSimd ? 'yes' : 'no',
       good: probe.relaxedSimd,
-      means: probe.relaxedSimd ? 'The processor’s own dot products are used.' : 'This browser does not have it (or gets it wrong); plain SIMD is used, at about half the speed.',
+      means: probe.relaxedSimd
+        ? 'The processor’s own dot products are used.'
+        : 'This browser does not have it (or gets it wrong); plain SIMD is used, at about half the speed.',
     },
     { name: 'Threads', is: String(probe.threads), good: probe.threads > 1, means: threadsMean(probe) },
-    { name: 'Isolated from other pages', is: probe.crossOriginIsolated ? 'yes' : 'no', good: probe.crossOriginIsolated, means: 'Browsers share memory between threads only in pages that are.' },
+    {
+      name: 'Isolated from other pages',
+      is: probe.crossOriginIsolated ? 'yes' : 'no',
+      good: probe.crossOriginIsolated,
+      means: 'Browsers share memory between threads only in pages that are.',
+    },
   ];
 }
 
 function threadsMean(probe: Probe): string {
   if (probe.threads > 1) return 'Processor cores share the work.';
-  if (!probe.crossOriginIsolated) return 'The server did not send the headers (COOP and COEP) that allow shared memory, so one core does the work.';
-  return navigator.hardwareConcurrency > 1 ? 'Shared memory does not work here, so one core does the work.' : 'This device has one core for the page.';
+  if (!probe.crossOriginIsolated)
+    return 'The server did not send the headers (COOP and COEP) that allow shared memory, so one core does the work.';
+  return navigator.hardwareConcurrency > 1
+    ? 'Shared memory does not work here, so one core does the work.'
+    : 'This device has one core for the page.';
 }
 
 /** What the browser has, which build that led to, and what is in use of memory and storage. */
@@ -44,7 +56,9 @@ export function Offers() {
     <section aria-labelledby="offers-heading">
       <h2 id="offers-heading">What this browser offers</h2>
       <p class="device-verdict">
-        {probe.artefact ? `The ${artefact(ready.value?.model.runtime.artefact ?? probe.artefact)} build runs here. ` : 'The engine cannot run here. '}
+        {probe.artefact
+          ? `The ${artefact(ready.value?.model.runtime.artefact ?? probe.artefact)} build runs here. `
+          : 'The engine cannot run here. '}
         {ready.value?.model.runtime.why ?? probe.why}
       </p>
       <dl class="offers">
@@ -71,7 +85,9 @@ function Room({ probe, kept }: { probe: Probe; kept: Storage | null }) {
         <dt>Memory</dt>
         <dd class="offer-is figures">{memoryBytes.value > 0 ? bytes(memoryBytes.value) : '–'}</dd>
         <dd class="offer-means soft">
-          {probe.memoryBytes > 0 ? `In use by the engine; the device has at least ${bytes(probe.memoryBytes)}. ` : 'In use by the engine; the browser does not say what the device has. '}
+          {probe.memoryBytes > 0
+            ? `In use by the engine; the device has at least ${bytes(probe.memoryBytes)}. `
+            : 'In use by the engine; the browser does not say what the device has. '}
           {model && `A text takes ${bytes(model.info.stateBytes)}, however long it is.`}
         </dd>
       </div>

@@ -4,12 +4,19 @@ import { writing } from '../../state/writing';
 import { Button } from '../../ui/button';
 import { Icon } from '../../ui/icon';
 
-const SAYS: Record<Check['state'], string> = { waiting: 'not checked yet', running: 'being checked', kept: 'kept', broken: 'broken' };
+const SAYS: Record<Check['state'], string> = {
+  waiting: 'not checked yet',
+  running: 'being checked',
+  kept: 'kept',
+  broken: 'broken',
+};
 
 export const SelfTest = () => (
   <section aria-labelledby="self-test-heading">
     <h2 id="self-test-heading">Whether it keeps its promises here</h2>
-    <p class="soft">The engine compared its arithmetic with the plain reference when it started. This checks the loaded model as well.</p>
+    <p class="soft">
+      The engine compared its arithmetic with the plain reference when it started. This checks the loaded model as well.
+    </p>
     <ul class="checks">
       {checks.value.map((check) => (
         <li key={check.promise} class={`check check-${check.state}`}>

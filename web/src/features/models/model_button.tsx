@@ -9,7 +9,12 @@ export function ModelButton() {
   const name = ready.value?.choice.name ?? (loading.value ? `Loading ${loading.value.choice.name}` : 'No model');
   return (
     <>
-      <button type="button" class="button button-quiet model-button" aria-haspopup="dialog" onClick={() => setOpen(true)}>
+      <button
+        type="button"
+        class="button button-quiet model-button"
+        aria-haspopup="dialog"
+        onClick={() => setOpen(true)}
+      >
         <span class="visually-hidden">Model: </span>
         <span class="button-label">{name}</span>
         <Icon name="down" />

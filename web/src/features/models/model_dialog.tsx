@@ -49,7 +49,9 @@ function Card({ choice, isPresent, onChoose }: { choice: Choice; isPresent: bool
           </span>
         )}
       </span>
-      <span class="card-summary">{choice.opened ? 'From files on this device, for this visit.' : summaryOf(choice.card)}</span>
+      <span class="card-summary">
+        {choice.opened ? 'From files on this device, for this visit.' : summaryOf(choice.card)}
+      </span>
       <span class="card-facts figures soft">{factsOf(choice.card).join(' · ')}</span>
     </button>
   );
@@ -72,8 +74,8 @@ function OwnFiles({ onDone }: { onDone: () => void }) {
   return (
     <div class="own-files">
       <p class="soft">
-        Or a model of your own: drop its folder anywhere on the page, or open it here. RWKV-7 and Mamba-1 in the Hugging Face layout
-        work. The files stay on this device.
+        Or a model of your own: drop its folder anywhere on the page, or open it here. RWKV-7 and Mamba-1 in the Hugging
+        Face layout work. The files stay on this device.
       </p>
       <div class="dialog-actions">
         <Button icon="folder" onClick={() => folder.current?.click()}>

@@ -3,6 +3,7 @@ import { effect } from '@preact/signals';
 import { writing } from '../../state/writing';
 
 const NEAR = 72;
+const AFTERWARDS_MS = 300;
 
 export function followEnd(): void {
   const page = document.documentElement;
@@ -16,11 +17,14 @@ export function followEnd(): void {
     lastTop = page.scrollTop;
   };
   addEventListener('scroll', look, { passive: true });
+  // The line for the next words appears after the last token: it is followed, too.
+  let until = 0;
   const follow = new ResizeObserver(() => {
-    if (atEnd && writing.value) page.scrollTop = page.scrollHeight;
+    if (atEnd && (writing.value || performance.now() < until)) page.scrollTop = page.scrollHeight;
   });
   follow.observe(document.body);
   effect(() => {
     if (writing.value) look();
+    else until = performance.now() + AFTERWARDS_MS;
   });
 }

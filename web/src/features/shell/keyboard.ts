@@ -11,7 +11,7 @@ const isOpen = (): boolean => document.querySelector('dialog[open], .popover:pop
 function onKeyDown(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing) return;
   const withCommand = event.ctrlKey || event.metaKey;
-  if (event.key === 'Escape' && writing.value) return stop();
+  if (event.key === 'Escape') stop();
   if (place.value !== 'write' || isOpen()) return;
   const onNothing = event.target === document.body;
   if (event.key === 'Enter' && (withCommand || onNothing)) act(event, () => void write());

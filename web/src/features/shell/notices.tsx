@@ -1,5 +1,5 @@
-import { type Problem, problem } from '../../state/problem';
 import { update, updateWaits } from '../../state/offline';
+import { type Problem, problem } from '../../state/problem';
 import { Button } from '../../ui/button';
 import { Icon } from '../../ui/icon';
 

@@ -1,81 +1,71 @@
 // Where the text ends and the next words begin: the person's line, and what the model is doing.
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
-import { loading, modelName, ready } from '../../state/engine';
+import { loading, ready } from '../../state/engine';
 import { touch } from '../../state/screen';
 import { activeVersion, amend, isEmpty, story } from '../../state/story';
 import { branchFrom, lastRun, startOfLastGo, stop, tryAgain, wanted, write, writing } from '../../state/writing';
 import { Button } from '../../ui/button';
 import { bytes } from '../../ui/format';
 import { ProgressBar } from '../../ui/progress_bar';
+import { Beginnings } from './beginnings';
 import { LastRun, Running } from './run_facts';
 
+const LINE = 'line';
+
+/** The end of the active version; the actions stay in reach wherever the reader is. */
 export function Composer() {
-  const field = useRef<HTMLTextAreaElement>(null);
-  const stopButton = useRef<HTMLDivElement>(null);
   const isWriting = writing.value !== null;
-  const hadFocus = useRef(!touch.value);
+  const actions = useRef<HTMLDivElement>(null);
+  const field = useRef<HTMLTextAreaElement>(null);
 
-  // The focus goes to Stop with the first word and comes back to the line with the last, if it was here at all.
+  // What had the focus goes away when the writing begins and when it ends: hand it on, not to the top of the page.
   useEffect(() => {
-    if (!hadFocus.current) return;
-    if (isWriting) stopButton.current?.querySelector('button')?.focus({ preventScroll: true });
-    else field.current?.focus({ preventScroll: true });
+    if (touch.value || document.activeElement !== document.body) return;
+    const next = isWriting ? actions.current?.querySelector('button') : field.current;
+    next?.focus({ preventScroll: true });
   }, [isWriting]);
-  const onFocusIn = () => {
-    hadFocus.current = !touch.value || isWriting;
-  };
 
+  if (isWriting) {
+    return (
+      <div class="actions" ref={actions}>
+        <Button icon="stop" kind="primary" onClick={stop} aria-keyshortcuts="Escape">
+          Stop <kbd>Esc</kbd>
+        </Button>
+        <Running />
+      </div>
+    );
+  }
   return (
-    <div class="composer" onFocusIn={onFocusIn}>
-      {isWriting ? (
-        <div class="actions" ref={stopButton}>
-          <Button icon="stop" kind="primary" onClick={stop} aria-keyshortcuts="Escape">
-            Stop <kbd>Esc</kbd>
-          </Button>
-          <Running />
-        </div>
-      ) : (
-        <>
-          {lastRun.value && <LastRun run={lastRun.value} />}
-          <Line field={field} />
-        </>
-      )}
-    </div>
+    <>
+      {lastRun.value && <LastRun run={lastRun.value} />}
+      <Line field={field} />
+      <div class="actions">
+        <WriteButton />
+        <AgainAndBranch />
+        <Waiting />
+      </div>
+      {isEmpty.value && <Beginnings />}
+    </>
   );
 }
 
 function Line({ field }: { field: { current: HTMLTextAreaElement | null } }) {
-  const { draft } = story.value;
-  const version = activeVersion.value;
+  const begins = activeVersion.value.passages.length === 0;
   const onSubmit = (event: Event) => {
     event.preventDefault();
     void write();
   };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    void write();
-  };
-  const begins = version.passages.length === 0;
   return (
-    <form class="line" onSubmit={onSubmit}>
+    <form id={LINE} class="line" onSubmit={onSubmit}>
       <label class="visually-hidden" for="draft">
         {begins ? 'Beginning of your text' : 'Your next words'}
       </label>
       <GrowingField
         field={field}
-        value={draft}
+        value={story.value.draft}
         placeholder={begins ? 'Begin a story, or let the model begin…' : 'Your next words, or just continue…'}
-        onKeyDown={onKeyDown}
       />
       <Rule />
-      <div class="actions">
-        <Button icon={draft.trim() === '' && !begins ? 'onward' : 'write'} kind="primary" type="submit" disabled={wanted.value}>
-          {draft.trim() === '' && !begins ? 'Continue' : 'Write'} <kbd>↵</kbd>
-        </Button>
-        <AgainAndBranch />
-        <Waiting />
-      </div>
     </form>
   );
 }
@@ -84,17 +74,21 @@ interface FieldProps {
   field: { current: HTMLTextAreaElement | null };
   value: string;
   placeholder: string;
-  onKeyDown: (event: KeyboardEvent) => void;
 }
 
-/** A text field as high as its text. */
-function GrowingField({ field, value, placeholder, onKeyDown }: FieldProps) {
+/** A text field as high as its text. Enter writes; with Shift it begins a new line. */
+function GrowingField({ field, value, placeholder }: FieldProps) {
   useLayoutEffect(() => {
     const element = field.current;
     if (!element || CSS.supports('field-sizing', 'content')) return;
     element.style.setProperty('height', 'auto');
     element.style.setProperty('height', `${element.scrollHeight}px`);
   }, [value]);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    void write();
+  };
   return (
     <textarea
       ref={field}
@@ -120,6 +114,15 @@ function Rule() {
   return <ProgressBar fraction={known ? (now.progress?.fraction ?? 0) : null} label={`Loading ${now.choice.name}`} />;
 }
 
+function WriteButton() {
+  const continues = activeVersion.value.passages.length > 0 && story.value.draft.trim() === '';
+  return (
+    <Button icon={continues ? 'onward' : 'write'} kind="primary" type="submit" form={LINE} disabled={wanted.value}>
+      {continues ? 'Continue' : 'Write'} <kbd>↵</kbd>
+    </Button>
+  );
+}
+
 function AgainAndBranch() {
   const version = activeVersion.value;
   const start = startOfLastGo(version);
@@ -139,19 +142,17 @@ function AgainAndBranch() {
 /** One line on what is being waited for. */
 function Waiting() {
   const now = loading.value;
-  if (now) {
-    const { progress } = now;
-    const size = progress && progress.total > 0 ? `${bytes(progress.loaded)} of ${bytes(progress.total)}` : '';
-    return (
-      <p class="waiting figures">
-        <span>{wanted.value ? `Writes as soon as ${now.choice.name} is here` : `Loading ${now.choice.name}`}</span>
-        {size && <span class="soft">{size}</span>}
-        <Button kind="quiet" onClick={now.cancel}>
-          Cancel
-        </Button>
-      </p>
-    );
-  }
-  if (ready.value || modelName.value) return isEmpty.value ? <p class="waiting soft">{ready.value && 'It writes in this page; nothing is sent anywhere.'}</p> : null;
-  return <p class="waiting soft">No model is loaded. Choose one above, or drop a model folder here.</p>;
+  if (!now)
+    return ready.value ? null : <p class="waiting soft">No model is loaded. Choose one above, or drop one here.</p>;
+  const { progress } = now;
+  const size = progress && progress.total > 0 ? `${bytes(progress.loaded)} of ${bytes(progress.total)}` : '';
+  return (
+    <p class="waiting figures">
+      <span>{wanted.value ? `Writes as soon as ${now.choice.name} is here` : `Loading ${now.choice.name}`}</span>
+      {size && <span class="soft">{size}</span>}
+      <Button kind="quiet" onClick={now.cancel}>
+        Cancel
+      </Button>
+    </p>
+  );
 }

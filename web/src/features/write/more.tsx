@@ -15,7 +15,8 @@ async function copy(text: string, said: string): Promise<void> {
   announce(said);
 }
 
-const firstWords = (): string => activeVersion.value.passages.find((passage) => passage.author === 'person')?.text ?? story.value.draft;
+const firstWords = (): string =>
+  activeVersion.value.passages.find((passage) => passage.author === 'person')?.text ?? story.value.draft;
 
 export function More() {
   const [asks, setAsks] = useState(false);
@@ -30,7 +31,11 @@ export function More() {
         <Button icon="page" kind="quiet" disabled={busy} onClick={choose(() => commit(startOf('')))}>
           New story
         </Button>
-        <Button icon="copy" kind="quiet" onClick={choose(() => copy(textOf(activeVersion.value), 'The text is copied.'))}>
+        <Button
+          icon="copy"
+          kind="quiet"
+          onClick={choose(() => copy(textOf(activeVersion.value), 'The text is copied.'))}
+        >
           Copy the text
         </Button>
         <Button icon="save" kind="quiet" onClick={choose(() => download('story.txt', textOf(activeVersion.value)))}>
@@ -57,8 +62,8 @@ async function clear(): Promise<void> {
 const ClearEverything = ({ onClose }: { onClose: () => void }) => (
   <Dialog title="Clear everything?" onClose={onClose}>
     <p>
-      Your text, all its versions, the settings, the downloaded models and the offline copy of this page are deleted from this
-      browser. They were never anywhere else, so nothing brings them back.
+      Your text, all its versions, the settings, the downloaded models and the offline copy of this page are deleted
+      from this browser. They were never anywhere else, so nothing brings them back.
     </p>
     <div class="dialog-actions">
       <Button onClick={onClose}>Keep it</Button>

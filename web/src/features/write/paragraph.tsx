@@ -26,12 +26,19 @@ const sameFragments = (before: Props, after: Props): boolean =>
 /** One paragraph, and below or beside it the tools of the passage that is pointed at. */
 export const Paragraph = memo(function Paragraph({ version, fragments, alone }: Props) {
   const at = pointed.value;
-  const chosen = at?.version === version ? fragments.find(({ passage, ends }) => ends && passage.id === at.passage) : undefined;
+  const chosen =
+    at?.version === version ? fragments.find(({ passage, ends }) => ends && passage.id === at.passage) : undefined;
   return (
     <div class="paragraph">
       <p>
         {fragments.map((fragment) => (
-          <Words key={fragment.passage.id} version={version} fragment={fragment} alone={alone} isPointed={at?.passage === fragment.passage.id} />
+          <Words
+            key={fragment.passage.id}
+            version={version}
+            fragment={fragment}
+            alone={alone}
+            isPointed={at?.passage === fragment.passage.id}
+          />
         ))}
       </p>
       {chosen && <Tools version={versionOf(version)} index={chosen.index} passage={chosen.passage} />}
@@ -41,7 +48,17 @@ export const Paragraph = memo(function Paragraph({ version, fragments, alone }: 
 
 const versionOf = (id: string): Version => story.value.versions.find((version) => version.id === id) as Version;
 
-function Words({ version, fragment, alone, isPointed }: { version: string; fragment: Fragment; alone: boolean; isPointed: boolean }) {
+function Words({
+  version,
+  fragment,
+  alone,
+  isPointed,
+}: {
+  version: string;
+  fragment: Fragment;
+  alone: boolean;
+  isPointed: boolean;
+}) {
   const { passage, text, ends } = fragment;
   const point = () => {
     if (!writing.value) pointed.value = { version, passage: passage.id };
@@ -51,7 +68,11 @@ function Words({ version, fragment, alone, isPointed }: { version: string; fragm
     // The mark behind the words is the same for the keyboard and for screen readers.
     // biome-ignore lint/a11y/noStaticElementInteractions: the mark is the control
     // biome-ignore lint/a11y/useKeyWithClickEvents: the mark is the control
-    <span class={`words words-${passage.author} ${isPointed ? 'is-pointed' : ''}`} onPointerEnter={onPointerEnter} onClick={point}>
+    <span
+      class={`words words-${passage.author} ${isPointed ? 'is-pointed' : ''}`}
+      onPointerEnter={onPointerEnter}
+      onClick={point}
+    >
       {text}
       {ends && <Mark passage={fragment} isPointed={isPointed} onFocus={point} />}
     </span>

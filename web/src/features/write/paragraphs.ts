@@ -10,23 +10,28 @@ export interface Fragment {
   readonly ends: boolean;
 }
 
+/** White space at the edges of a paragraph is not shown; the passages keep it. */
+function trimmed(paragraph: readonly Fragment[]): Fragment[] {
+  const last = paragraph.length - 1;
+  return paragraph.map((fragment, at) => {
+    const begun = at === 0 ? fragment.text.trimStart() : fragment.text;
+    return { ...fragment, text: at === last ? begun.trimEnd() : begun };
+  });
+}
+
 export function paragraphsOf(passages: readonly Passage[], from: number, to: number): Fragment[][] {
-  const paragraphs: Fragment[][] = [];
-  let open: Fragment[] | null = null;
+  const paragraphs: Fragment[][] = [[]];
   for (let index = from; index < to; index++) {
     const passage = passages[index] as Passage;
     const parts = passage.text.split(/\n\s*\n\s*/);
-    const lastFilled = parts.findLastIndex((part) => part !== '');
+    const last = Math.max(
+      0,
+      parts.findLastIndex((part) => part.trim() !== ''),
+    );
     for (const [at, text] of parts.entries()) {
-      if (at > 0) open = null;
-      if (text === '' && !(lastFilled < 0 && at === 0)) continue;
-      if (!open) {
-        open = [];
-        paragraphs.push(open);
-      }
-      open.push({ passage, index, text: open.length === 0 ? text.trimStart() : text, ends: at === Math.max(0, lastFilled) });
+      if (at > 0) paragraphs.push([]);
+      if (text.trim() !== '' || at === last) paragraphs.at(-1)?.push({ passage, index, text, ends: at === last });
     }
-    if (parts.length > 1 && parts.at(-1) === '') open = null;
   }
-  return paragraphs;
+  return paragraphs.filter((paragraph) => paragraph.length > 0).map(trimmed);
 }

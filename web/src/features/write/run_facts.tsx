@@ -1,4 +1,4 @@
-import { type Run } from '../../state/story';
+import type { Run } from '../../state/story';
 import { sayEnding, speeds, writing } from '../../state/writing';
 import { milliseconds, plural, speed } from '../../ui/format';
 import { Sparkline } from '../../ui/sparkline';
@@ -7,7 +7,9 @@ import { Sparkline } from '../../ui/sparkline';
 export function Running() {
   const now = writing.value;
   if (!now) return null;
-  if (now.tokens === 0 && now.read < 1) return <p class="facts figures">Reading what stands there, {Math.round(now.read * 100)} %</p>;
+  if (now.tokens === 0 && now.read < 1) {
+    return <p class="facts figures">Reading what stands there, {Math.round(now.read * 100)} %</p>;
+  }
   return (
     <p class="facts figures">
       <Sparkline values={speeds.value} />
@@ -19,12 +21,11 @@ export function Running() {
 
 /** How the last stretch was written. */
 export const LastRun = ({ run }: { run: Run }) => (
-  <p class="facts facts-last figures" data-seed={run.seed}>
-    <Sparkline values={speeds.value} />
-    <span>{sayEnding(run.ending)}</span>
-    <span>{plural(run.tokens, 'token')}</span>
+  <p class="facts facts-last figures">
+    {speeds.value.length > 1 && <Sparkline values={speeds.value} />}
     {run.tokensPerS > 0 && <span>{speed(run.tokensPerS)} tokens/s</span>}
-    <span>first one after {milliseconds(run.firstTokenMs)}</span>
-    <span>seed {run.seed}</span>
+    <span>first after {milliseconds(run.firstTokenMs)}</span>
+    <span>{plural(run.tokens, 'token')}</span>
+    <span>{sayEnding(run.ending)}</span>
   </p>
 );

@@ -1,5 +1,6 @@
 // How the model writes, in plain words; folded away until somebody wants it.
 import { change, DEFAULTS, LIMITS, MAX_SEED, settings } from '../../state/settings';
+import { lastRun } from '../../state/writing';
 import { Button } from '../../ui/button';
 import { Popover } from '../../ui/popover';
 
@@ -46,7 +47,9 @@ const saysTemperature = (value: number): string => {
 };
 
 const saysTopP = (value: number): string =>
-  value === 1 ? 'Every word has a chance.' : `Chooses among the likeliest words that make up ${Math.round(value * 100)} %.`;
+  value === 1
+    ? 'Every word has a chance.'
+    : `Chooses among the likeliest words that make up ${Math.round(value * 100)} %.`;
 
 const saysPenalty = (value: number): string =>
   value === 1 ? 'Words may come again as they like.' : 'Words that were there become less likely.';
@@ -60,29 +63,44 @@ export function Sampling() {
       <Slider name="topP" label="Choice of words" term="top-p" says={saysTopP} />
       <Slider name="repetitionPenalty" label="Variety" term="repetition penalty" says={saysPenalty} />
       <Slider name="maxTokens" label="Length" term="most tokens" says={saysLength} />
-      <div class="setting">
-        <label for="setting-seed">
-          Seed <span class="soft">the dice</span>
-        </label>
-        <input
-          id="setting-seed"
-          class="number figures"
-          type="number"
-          min={0}
-          max={MAX_SEED}
-          step={1}
-          placeholder="new every time"
-          value={settings.value.seed ?? ''}
-          aria-describedby="setting-seed-says"
-          onInput={(event) => change({ seed: event.currentTarget.value === '' ? null : event.currentTarget.valueAsNumber })}
-        />
-        <p id="setting-seed-says" class="soft">
-          The same number, words and settings write the same text.
-        </p>
-      </div>
+      <Seed />
       <Button kind="quiet" icon="undo" onClick={() => change(DEFAULTS)}>
         Back to the defaults
       </Button>
     </Popover>
+  );
+}
+
+/** The dice: leave them to chance, or throw the same again. */
+function Seed() {
+  const last = lastRun.value?.seed;
+  return (
+    <div class="setting">
+      <label for="setting-seed">
+        Seed <span class="soft">the dice</span>
+      </label>
+      <input
+        id="setting-seed"
+        class="number figures"
+        type="number"
+        min={0}
+        max={MAX_SEED}
+        step={1}
+        placeholder="new every time"
+        value={settings.value.seed ?? ''}
+        aria-describedby="setting-seed-says"
+        onInput={(event) =>
+          change({ seed: event.currentTarget.value === '' ? null : event.currentTarget.valueAsNumber })
+        }
+      />
+      <p id="setting-seed-says" class="soft">
+        The same number, words and settings write the same text.
+      </p>
+      {last !== undefined && last !== settings.value.seed && (
+        <Button kind="quiet" onClick={() => change({ seed: last })}>
+          Use that of the last text, {last}
+        </Button>
+      )}
+    </div>
   );
 }

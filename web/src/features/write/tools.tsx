@@ -11,8 +11,7 @@ const done = (): void => {
 export function Tools({ version, index, passage }: { version: Version; index: number; passage: Passage }) {
   const onKeyDown = (event: KeyboardEvent) => event.key === 'Escape' && done();
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: Escape only dismisses the group
-    <div class="tools" role="group" aria-label="This passage" onKeyDown={onKeyDown}>
+    <fieldset class="tools" aria-label="This passage" onKeyDown={onKeyDown}>
       {passage.author === 'model' ? (
         <>
           <Button icon="again" kind="quiet" onClick={() => void tryAgain(version, index)}>
@@ -30,6 +29,6 @@ export function Tools({ version, index, passage }: { version: Version; index: nu
           Rewrite
         </Button>
       )}
-    </div>
+    </fieldset>
   );
 }

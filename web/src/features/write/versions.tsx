@@ -7,7 +7,8 @@ import { Composer } from './composer';
 import { Paragraph } from './paragraph';
 import { type Fragment, paragraphsOf } from './paragraphs';
 
-const keyOf = (paragraph: readonly Fragment[]): string => `${paragraph[0]?.passage.id}:${paragraph[0]?.text.slice(0, 12)}`;
+const keyOf = (paragraph: readonly Fragment[]): string =>
+  `${paragraph[0]?.passage.id}:${paragraph[0]?.text.slice(0, 12)}`;
 
 function Paragraphs({ version, from, to, alone }: { version: Version; from: number; to: number; alone: boolean }) {
   return paragraphsOf(version.passages, from, to).map((fragments) => (
@@ -77,7 +78,12 @@ function Tabs() {
       <ul class="tabs-list" aria-label="Versions">
         {versions.map((version, index) => (
           <li key={version.id}>
-            <button type="button" class="tab" aria-current={version === active ? 'true' : undefined} onClick={() => select(version.id)}>
+            <button
+              type="button"
+              class="tab"
+              aria-current={version === active ? 'true' : undefined}
+              onClick={() => select(version.id)}
+            >
               Version {index + 1}
             </button>
           </li>
@@ -89,7 +95,13 @@ function Tabs() {
 }
 
 const Remove = ({ version, number }: { version: Version; number: number }) => (
-  <Button icon="close" iconOnly kind="quiet" disabled={writing.value !== null} onClick={() => commit(withoutVersion(story.value, version.id))}>
+  <Button
+    icon="close"
+    iconOnly
+    kind="quiet"
+    disabled={writing.value !== null}
+    onClick={() => commit(withoutVersion(story.value, version.id))}
+  >
     Remove version {number}
   </Button>
 );

@@ -1,8 +1,8 @@
+import { pointed } from '../../state/pointed';
 import { canRedo, canUndo, isEmpty, redo, undo } from '../../state/story';
 import { writing } from '../../state/writing';
 import { Button } from '../../ui/button';
 import { ModelButton } from '../models/model_button';
-import { pointed } from '../../state/pointed';
 import { More } from './more';
 import { Sampling } from './sampling';
 import { Versions } from './versions';
