@@ -3,6 +3,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { shareGlue } from '../bindings/wasm/glue.mjs';
 import { repoRoot, run, runMain, say, UserError } from './lib/run.mjs';
 import { ifChanged } from './lib/stamp.mjs';
 import { setup, setupPaths } from './setup.mjs';
@@ -45,26 +46,38 @@ async function buildNative() {
 
 async function buildWasm() {
   mkdirSync(join(repoRoot, 'dist'), { recursive: true });
-  for (const artefact of artefacts) {
-    const name = `sutra-${artefact}`;
-    await ifChanged(name, kEngineSources, [`dist/${name}.mjs`, `dist/${name}.wasm`], async () => {
-      say('build', `wasm artefact ${name}`);
+  const glue = ['st', 'mt'].map((threads) => `dist/sutra-${threads}.mjs`);
+  const outputs = [...artefacts.map((artefact) => `dist/sutra-${artefact}.wasm`), ...glue];
+  await ifChanged('wasm', [...kEngineSources, 'tools/build.mjs'], outputs, async () => {
+    for (const artefact of artefacts) {
+      say('build', `wasm artefact ${artefact}`);
       buildTarget(`wasm-${artefact}`, 'sutra_wasm');
-      const from = join(repoRoot, `build/wasm-${artefact}/bindings/wasm`, name);
-      const { transform } = await import('esbuild');
-      const glue = await transform(readFileSync(`${from}.mjs`, 'utf8'), {
-        minify: true,
-        format: 'esm',
-        target: 'es2022',
-      });
-      writeFileSync(join(repoRoot, 'dist', `${name}.mjs`), glue.code);
-      copyFileSync(`${from}.wasm`, join(repoRoot, 'dist', `${name}.wasm`));
-    });
-  }
+      copyFileSync(artefactFile(artefact, 'wasm'), join(repoRoot, `dist/sutra-${artefact}.wasm`));
+    }
+    await buildGlue('st');
+    await buildGlue('mt');
+  });
+}
+
+/** @param {'st' | 'mt'} threads */
+async function buildGlue(threads) {
+  const read = (/** @type {string} */ simd) => readFileSync(artefactFile(`${simd}-${threads}`, 'mjs'), 'utf8');
+  const { transform } = await import('esbuild');
+  const shared = shareGlue(threads, { simd128: read('simd128'), relaxed: read('relaxed') });
+  const { code } = await transform(shared, { minify: true, format: 'esm', target: 'es2022' });
+  writeFileSync(join(repoRoot, `dist/sutra-${threads}.mjs`), code);
+}
+
+/**
+ * @param {string} artefact
+ * @param {'wasm' | 'mjs'} kind
+ */
+function artefactFile(artefact, kind) {
+  return join(repoRoot, `build/wasm-${artefact}/bindings/wasm/sutra-${artefact}.${kind}`);
 }
 
 async function buildPackage() {
-  const outputs = ['dist/index.js', 'dist/worker.js', 'dist/index.d.ts'];
+  const outputs = ['dist/index.js', 'dist/worker.js', 'dist/shared.js', 'dist/index.d.ts'];
   await ifChanged(
     'package',
     ['bindings/js', 'tsconfig.package.json', 'tsconfig.base.json', 'tools/build.mjs'],
@@ -77,13 +90,13 @@ async function buildPackage() {
         entryPoints: ['bindings/js/index.ts', 'bindings/js/worker.ts'],
         outdir: 'dist',
         bundle: true,
+        splitting: true,
+        chunkNames: 'shared',
         minify: true,
         sourcemap: true,
         format: 'esm',
         target: 'es2022',
-        // Bundlers know a worker and an artefact by the literal address beside the module, so each stays its own file.
-        plugins: [{ name: 'own-files', setup: keepOwnFiles }],
-        external: ['node:*'],
+        external: ['./sutra-*.mjs'],
         logLevel: 'warning',
       });
       const old = readdirSync(join(repoRoot, 'dist')).filter((name) => name.endsWith('.d.ts'));
@@ -91,14 +104,6 @@ async function buildPackage() {
       run(join(repoRoot, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.package.json'], { cwd: repoRoot, quiet: true });
     },
   );
-}
-
-/** @param {import('esbuild').PluginBuild} build */
-function keepOwnFiles(build) {
-  build.onResolve({ filter: /^\.\/worker\.[tj]s$/ }, ({ kind }) =>
-    kind === 'dynamic-import' ? { path: './worker.js', external: true } : undefined,
-  );
-  build.onResolve({ filter: /^\.\/sutra-[\w-]+\.mjs$/ }, ({ path }) => ({ path, external: true }));
 }
 
 async function buildWeb() {

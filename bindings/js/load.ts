@@ -1,9 +1,9 @@
 // Loading: from a model's files into the engine, chunk by chunk, with progress, checks and cancellation.
 import { raise, raiseIfAborted, rethrow, SutraError } from './errors.ts';
+import { type Folder, openFolder, openNeeded, openWeights, readBytes } from './folder.ts';
 import type { Heap } from './heap.ts';
 import { yieldToEventLoop } from './platform.ts';
 import type { LoadRequest } from './protocol.ts';
-import { type Folder, openFolder, openNeeded, openWeights, readBytes } from './source.ts';
 import type { RunningEngine } from './start.ts';
 import type { OpenFile } from './storage.ts';
 import type { LoadProgress, Manifest, ModelInfo } from './types.ts';

@@ -32,6 +32,9 @@ interface NodeProcess {
 
 const nodeProcess = (globalThis as { process?: NodeProcess }).process;
 
+/** By this name a script knows that it was started as the engine's thread and not just imported. */
+export const workerName = 'sutra-worker';
+
 /** Node itself, and not a page, a browser's worker or a runtime that offers the browser's interfaces. */
 const isNode = typeof globalThis.Worker === 'undefined' && nodeProcess?.getBuiltinModule !== undefined;
 

@@ -1,10 +1,7 @@
 // The three ways to run the engine: a page's worker, a worker of Node, and the calling thread itself.
 import type { Port, PortEvents } from './connection.ts';
 import { raise } from './errors.ts';
-import { type NodeWorker, nodeModule } from './platform.ts';
-
-/** By this name a script knows that it was started as the engine's thread and not just imported. */
-export const workerName = 'sutra-worker';
+import { type NodeWorker, nodeModule, workerName } from './platform.ts';
 
 export async function openPort(events: PortEvents, ownThread: boolean): Promise<Port> {
   if (!ownThread) return openInThread(events);

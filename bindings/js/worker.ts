@@ -3,8 +3,7 @@
 import { EngineCrash, raise, raiseIfAborted, rethrow, toErrorData } from './errors.ts';
 import type { Heap } from './heap.ts';
 import { type LoadContext, loadModel, loadTokenizer } from './load.ts';
-import { nodeModule, yieldToEventLoop } from './platform.ts';
-import { workerName } from './ports.ts';
+import { nodeModule, workerName, yieldToEventLoop } from './platform.ts';
 import type {
   CallCommand,
   CallKind,

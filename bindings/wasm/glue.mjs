@@ -1,0 +1,33 @@
+// Emscripten's start-up code as the package ships it: one file without threads and one with, shared by both instruction
+// sets, whose four wasm files bindings/js/start.ts fetches and compiles itself. Checked to be the same code; then
+// the parts that only bundlers would trip over are taken out.
+
+/**
+ * @param {'st' | 'mt'} threads
+ * @param {Record<'simd128' | 'relaxed', string>} code of each artefact, as Emscripten wrote it
+ * @returns {string}
+ */
+export function shareGlue(threads, code) {
+  const shared = code.simd128.replaceAll('sutra-simd128-', 'sutra-');
+  if (shared !== code.relaxed.replaceAll('sutra-relaxed-', 'sutra-'))
+    throw new Error(`the start-up code of the artefacts simd128-${threads} and relaxed-${threads} differs`);
+  // start.ts passes instantiateWasm, so the wasm file is never looked for; bundlers would look for it.
+  const withoutFile = replace(shared, `new URL("sutra-${threads}.wasm",import.meta.url).href`, '""', 1);
+  // Node's modules are only imported in Node; webpack would refuse them in a page.
+  const hidden = '(/* webpackIgnore: true */ /* @vite-ignore */ "node:';
+  return replace(withoutFile, '("node:', hidden, threads === 'mt' ? 2 : 0, 'import');
+}
+
+/**
+ * @param {string} text
+ * @param {string} from
+ * @param {string} to
+ * @param {number} times how often it must occur
+ * @param {string} [before] what must stand before it
+ */
+function replace(text, from, to, times, before = '') {
+  const parts = text.split(before + from);
+  if (parts.length - 1 !== times)
+    throw new Error(`Emscripten's start-up code has '${before + from}' ${parts.length - 1} times, expected ${times}`);
+  return parts.join(before + to);
+}
