@@ -1,0 +1,15 @@
+#include "kernels/self_test.h"
+
+#include "kernels/gemm_q4/self_test.h"
+#include "kernels/quantize_q4/self_test.h"
+
+namespace sutra::kernels {
+
+// One line a family.
+Status self_test() {
+  SUTRA_TRY(self_test_quantize_activations(kQuantizeActivationsVariants));
+  SUTRA_TRY(self_test_gemm_q4(kGemmQ4Variants));
+  return {};
+}
+
+}  // namespace sutra::kernels
