@@ -9,32 +9,29 @@ namespace {
 
 using Library = nlohmann::json;
 
-// What the library lets pass or cannot bound: it takes NUL for the end of the text, skips a byte order mark,
-// and copies a string literal of any length.
+// What the library lets pass or cannot bound: it takes NUL for the end of the text, skips a byte order mark, and
+// copies whatever stands between two structural characters, a string, a number or white space, however long.
 Status check_bytes(std::string_view text, const JsonLimits& limits) {
   if (text.starts_with("\xef\xbb\xbf")) return fail(ErrorCode::kMalformed, "the JSON begins with a byte order mark");
   bool in_string = false;
-  size_t string_begin = 0;
+  size_t token_begin = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t') {
       return fail(ErrorCode::kMalformed, "the JSON has control byte ", static_cast<int>(c), " at byte ", i);
     }
-    if (!in_string) {
-      if (c == '"') {
-        in_string = true;
-        string_begin = i;
-      }
+    const bool ends_token =
+        c == '"' || (!in_string && (c == ',' || c == ':' || c == '[' || c == ']' || c == '{' || c == '}'));
+    if (ends_token) {
+      if (c == '"') in_string = !in_string;
+      token_begin = i + 1;
       continue;
     }
-    if (c == '"') {
-      in_string = false;
-      continue;
-    }
-    if (c == '\\') ++i;  // whatever is escaped does not end the string; a control byte there is no JSON escape
-    if (i - string_begin > limits.max_string_bytes) {
-      return fail(ErrorCode::kTooLarge, "the JSON has a string of more than ", limits.max_string_bytes,
-                  " bytes at byte ", string_begin);
+    // Whatever is escaped does not end the string; a control byte there is no JSON escape.
+    if (in_string && c == '\\') ++i;
+    if (i - token_begin >= limits.max_token_bytes) {
+      return fail(ErrorCode::kTooLarge, "the JSON has a string, number or gap of more than ", limits.max_token_bytes,
+                  " bytes at byte ", token_begin);
     }
   }
   return {};

@@ -1,7 +1,7 @@
 // Strict JSON (RFC 8259) from untrusted bytes, as events. The only place that knows the JSON library.
 //
 // Beyond the grammar: duplicate keys are the handler's matter (it sees every key); no NUL and no byte order mark;
-// nesting and the length of one string literal are limited, so memory is bounded by the text.
+// nesting and the length of one token are limited, so memory is bounded by the text.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,7 @@ class JsonHandler {
 
 struct JsonLimits {
   size_t max_depth = 64;
-  size_t max_string_bytes = size_t{1} << 22;  // of one literal as written
+  size_t max_token_bytes = size_t{1} << 22;  // of one string or number as written, or of white space between two
 };
 
 // kMalformed: not JSON, with the byte offset; kTooLarge: over a limit; or the handler's error.

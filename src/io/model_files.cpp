@@ -105,7 +105,7 @@ Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view sou
   }
   ShardIndex index;
   IndexHandler handler(index);
-  if (const auto status = read_json(text, handler, {.max_depth = 16, .max_string_bytes = 4096}); !status) {
+  if (const auto status = read_json(text, handler, {.max_depth = 16, .max_token_bytes = 4096}); !status) {
     return fail(status.error().code, source, ": ", status.error().message);
   }
   if (!handler.has_weight_map()) return fail(ErrorCode::kMalformed, source, ": 'weight_map' is missing");

@@ -46,6 +46,9 @@ class HeaderHandler final : public JsonHandler {
     }
     if (place_ == Place::kMetadata) {
       SUTRA_TRY(count_text(name));
+      if (header_.metadata.size() == kMaxMetadataEntries) {
+        return fail(ErrorCode::kTooLarge, "'__metadata__' has more than ", kMaxMetadataEntries, " entries");
+      }
       header_.metadata.emplace_back(std::move(name), std::string());
       return {};
     }
@@ -291,7 +294,7 @@ Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> he
   header.data_offset = *data_offset;
   HeaderHandler handler(header);
   // Top, record, array: a legal header is three levels deep.
-  SUTRA_TRY(read_json(text, handler, {.max_depth = 8, .max_string_bytes = kMaxSafetensorsStringBytes}));
+  SUTRA_TRY(read_json(text, handler, {.max_depth = 8, .max_token_bytes = kMaxSafetensorsTokenBytes}));
 
   if (const auto name =
           find_duplicate(header.tensors, [](const TensorEntry& e) -> std::string_view { return e.name; })) {

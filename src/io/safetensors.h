@@ -24,8 +24,9 @@ inline constexpr uint64_t kSafetensorsLengthBytes = 8;
 inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;
 // Our limits, so that no header costs more than 64 MiB beside its own bytes.
 inline constexpr size_t kMaxTensorsPerFile = size_t{1} << 17;
-inline constexpr size_t kMaxSafetensorsTextBytes = size_t{1} << 24;    // all names and metadata, unescaped
-inline constexpr size_t kMaxSafetensorsStringBytes = size_t{1} << 22;  // one of them, as written
+inline constexpr size_t kMaxMetadataEntries = size_t{1} << 16;
+inline constexpr size_t kMaxSafetensorsTextBytes = size_t{1} << 24;   // all names and metadata, unescaped
+inline constexpr size_t kMaxSafetensorsTokenBytes = size_t{1} << 22;  // one of them as written; padding
 
 struct TensorEntry {
   std::string name;

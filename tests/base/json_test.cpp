@@ -90,8 +90,8 @@ TEST_CASE("json refuses what RFC 8259 does not allow") {
   CHECK(error_of("[\"\\") == ErrorCode::kMalformed);
 }
 
-TEST_CASE("json limits depth and the length of one string") {
-  const JsonLimits limits{.max_depth = 3, .max_string_bytes = 4};
+TEST_CASE("json limits depth and the length of one token") {
+  const JsonLimits limits{.max_depth = 3, .max_token_bytes = 4};
   CHECK(error_of("[[[]]]", limits) == ErrorCode{});
   CHECK(error_of("[[[[]]]]", limits) == ErrorCode::kTooLarge);
   CHECK(error_of("[{\"a\":{}}]", limits) == ErrorCode{});
@@ -99,6 +99,10 @@ TEST_CASE("json limits depth and the length of one string") {
   CHECK(error_of("[\"abcd\",\"\\\"\\\"\"]", limits) == ErrorCode{});
   CHECK(error_of("[\"abcde\"]", limits) == ErrorCode::kTooLarge);
   CHECK(error_of("{\"abcde\":1}", limits) == ErrorCode::kTooLarge);
+  CHECK(error_of("[1234,   1]", limits) == ErrorCode{});
+  CHECK(error_of("[12345]", limits) == ErrorCode::kTooLarge);
+  CHECK(error_of("[     1]", limits) == ErrorCode::kTooLarge);
+  CHECK(error_of("[]     ", limits) == ErrorCode::kTooLarge);
   // Siblings do not add up.
   CHECK(error_of("[[],[],[[]],[[]]]", limits) == ErrorCode{});
 }

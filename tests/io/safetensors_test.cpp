@@ -143,14 +143,21 @@ TEST_CASE("safetensors refuses a zero-size tensor that begins inside another one
   CHECK(parse("{" + record("a", "U8", "4", "0,4") + "," + record("z", "U8", "0", "4,4") + "}", 4).has_value());
 }
 
-TEST_CASE("safetensors limits the number of tensors and the bytes of text") {
+TEST_CASE("safetensors limits the number of tensors and of metadata entries, and the bytes of text") {
   std::string many = "{";
   for (size_t i = 0; i <= kMaxTensorsPerFile; ++i) many += record(concat(i), "U8", "0", "0,0") + ",";
   many.back() = '}';
   refuses(many, 0, ErrorCode::kTooLarge, "more than 131072 tensors");
 
-  const std::string long_name(kMaxSafetensorsStringBytes + 1, 'n');
-  refuses("{" + record(long_name, "U8", "0", "0,0") + "}", 0, ErrorCode::kTooLarge, "a string of more than");
+  std::string entries = "{\"__metadata__\":{";
+  for (size_t i = 0; i <= kMaxMetadataEntries; ++i) entries += concat('"', i, "\":\"\",");
+  entries.back() = '}';
+  refuses(entries + "}", 0, ErrorCode::kTooLarge, "more than 65536 entries");
+
+  refuses("{}" + std::string(kMaxSafetensorsTokenBytes + 1, ' '), 0, ErrorCode::kTooLarge, "gap of more than");
+
+  const std::string long_name(kMaxSafetensorsTokenBytes + 1, 'n');
+  refuses("{" + record(long_name, "U8", "0", "0,0") + "}", 0, ErrorCode::kTooLarge, "of more than 4194304 bytes");
 
   std::string metadata = "{\"__metadata__\":{";
   for (const char key : {'a', 'b', 'c', 'd', 'e'}) {
