@@ -9,8 +9,9 @@ import { Versions } from './versions';
 
 export function Write() {
   const busy = writing.value !== null;
-  const leave = () => {
-    pointed.value = null;
+  // A finger leaves whenever it is lifted; only a mouse that goes elsewhere is done with a passage.
+  const leave = (event: PointerEvent) => {
+    if (event.pointerType === 'mouse') pointed.value = null;
   };
   return (
     <section class="write" aria-labelledby="write-heading">

@@ -1,0 +1,16 @@
+// Model folders on disk for tests: the shipped ones, and broken copies of them.
+import { cpSync, mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export const shippedModel = (id: string): string => join(import.meta.dirname, '../../models', id);
+
+/** A copy of a shipped model whose weights end in the middle. */
+export function truncatedModel(id: string): { folder: string; remove: () => void } {
+  const parent = mkdtempSync(join(tmpdir(), 'sutra-e2e-'));
+  const folder = join(parent, 'half-a-model');
+  cpSync(shippedModel(id), folder, { recursive: true });
+  const weights = join(folder, 'model.safetensors');
+  truncateSync(weights, Math.floor(statSync(weights).size / 2));
+  return { folder, remove: () => rmSync(parent, { recursive: true, force: true }) };
+}

@@ -1,0 +1,80 @@
+// The one loaded model. Loading another leaves the present one in place until the new one is ready; a crash of the
+// engine's worker is an error like any other and is answered with a fresh start.
+import { computed, signal } from '@preact/signals';
+import { load } from 'sutra-web';
+import { addOpened, removeOpened } from './catalog';
+import { isAbort, problem, report } from './problem';
+import { writeValue } from './storage';
+export const ready = signal(null);
+export const loading = signal(null);
+/** Size of the engine's memory now; 0 while nobody asked. */
+export const memoryBytes = signal(0);
+/** The name to speak of: what is there, or what is coming. */
+export const modelName = computed(() => ready.value?.choice.name ?? loading.value?.choice.name ?? '');
+// A second crash within this time is not answered with another automatic start.
+const CRASH_PAUSE_MS = 20_000;
+let lastCrash = Number.NEGATIVE_INFINITY;
+export async function measureMemory() {
+    const use = await ready.value?.model.memory().catch(() => undefined);
+    if (use)
+        memoryBytes.value = use.wasmBytes;
+}
+/** Loads a model. True when it is the present one afterwards. */
+export async function open(choice) {
+    loading.value?.cancel();
+    const controller = new AbortController();
+    const mine = (progress) => {
+        if (!controller.signal.aborted)
+            loading.value = { choice, progress, cancel };
+    };
+    const cancel = () => {
+        controller.abort();
+        loading.value = null;
+    };
+    mine(null);
+    try {
+        const model = await load(choice.source, { manifest: choice.manifest, signal: controller.signal, onProgress: mine });
+        if (controller.signal.aborted) {
+            await model.dispose();
+            return false;
+        }
+        const before = ready.value;
+        problem.value = null;
+        ready.value = { choice, model };
+        loading.value = null;
+        void model.lost.then((error) => lost(choice, model, error));
+        await before?.model.dispose();
+        await measureMemory();
+        if (!choice.opened)
+            await writeValue('model', choice.key);
+        return true;
+    }
+    catch (error) {
+        if (controller.signal.aborted || isAbort(error))
+            return false;
+        loading.value = null;
+        report(`“${choice.name}” could not be loaded`, error, { label: 'Load it again', run: () => void open(choice) });
+        return false;
+    }
+}
+/** Loads files that a person opened or dropped; they stay on the list only if they are a model. */
+export async function openFiles(name, files) {
+    const choice = addOpened(name, files);
+    if (!(await open(choice))) {
+        removeOpened(choice);
+        if (problem.value)
+            problem.value = withoutAction(problem.value);
+    }
+}
+const withoutAction = ({ sentence, hint, details }) => ({ sentence, hint, details });
+function lost(choice, model, error) {
+    if (ready.value?.model !== model || error.code !== 'worker_crashed')
+        return;
+    ready.value = null;
+    const again = performance.now() - lastCrash < CRASH_PAUSE_MS;
+    lastCrash = performance.now();
+    if (!again)
+        void open(choice).then(() => report('The engine stopped and was started again; your text is as it was', error));
+    else
+        report('The engine stopped twice in a row', error, { label: 'Start it again', run: () => void open(choice) });
+}
