@@ -15,13 +15,12 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
-#include "io/hash.h"
 #include "reply.h"
 #include "runtime/engine.h"
 #include "runtime/generation.h"
+#include "runtime/hash.h"
 #include "runtime/session.h"
 #include "slots.h"
-#include "text/stream_decoder.h"
 
 namespace sutra::wasm {
 namespace {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "io/hash.h"
+#include "kernels/self_test.h"
 
 namespace sutra {
 namespace {
@@ -144,5 +145,7 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   tensors_ = std::make_unique<TensorMap>();
   return engine;
 }
+
+Status run_self_test() { return kernels::self_test(); }
 
 }  // namespace sutra
