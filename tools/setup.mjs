@@ -1,5 +1,5 @@
 // Puts everything on the machine that a build or a test needs, using what is already there. Run it as often as you like.
-//   node tools/setup.mjs [js] [wasm] [native] [browser] [neon]      (without arguments: all)
+//   node tools/setup.mjs [component…]      (without: all, see allComponents)
 // What was found is written to build/setup/paths.json, where CMake and the other tools read it.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,7 +7,7 @@ import { withLock } from './lib/lock.mjs';
 import { cacheRoot, repoRoot, runMain, say, UserError } from './lib/run.mjs';
 import { setupBrowser } from './setup/browser.mjs';
 import { setupAarch64Catch2, setupNativeCatch2, setupWasmCatch2 } from './setup/catch2.mjs';
-import { setupEmscripten } from './setup/emscripten.mjs';
+import { findEmscripten, setupEmscripten } from './setup/emscripten.mjs';
 import { setupJs } from './setup/js.mjs';
 import { setupBuildTools, setupClangFormat, setupCompiler, setupCrossTools, setupHeaders } from './setup/native.mjs';
 
@@ -18,11 +18,12 @@ import { setupBuildTools, setupClangFormat, setupCompiler, setupCrossTools, setu
  */
 
 /**
- * js: npm packages, Node 24. wasm: Emscripten. native: compiler. tests: Catch2, clang-format.
- * @typedef {'js' | 'wasm' | 'native' | 'tests' | 'browser' | 'neon'} Component
+ * js: npm packages, Node 24. wasm: Emscripten. native: compiler. tests, wasm-tests: Catch2. format: clang-format.
+ * browser: Chromium. neon: aarch64 compiler and emulator.
+ * @typedef {'js' | 'wasm' | 'native' | 'tests' | 'wasm-tests' | 'format' | 'browser' | 'neon'} Component
  * @type {Component[]}
  */
-export const allComponents = ['js', 'wasm', 'native', 'tests', 'browser', 'neon'];
+export const allComponents = ['js', 'wasm', 'native', 'tests', 'wasm-tests', 'format', 'browser', 'neon'];
 
 const kPathsFile = join(repoRoot, 'build/setup/paths.json');
 
@@ -35,13 +36,17 @@ export function setupPaths() {
   }
 }
 
+/** Components that this process has set up already. @type {Set<Component>} */
+const done = new Set();
+
 /**
  * @param {Component[]} components
  * @returns {Promise<Paths>}
  */
-export function setup(components) {
+export async function setup(components) {
+  if (components.every((name) => done.has(name))) return setupPaths();
   return withLock(join(cacheRoot, 'setup.lock'), () => {
-    const wants = (/** @type {Component} */ name) => components.includes(name);
+    const wants = (/** @type {Component} */ name) => components.includes(name) && !done.has(name);
     const before = setupPaths();
     const paths = { ...before };
     if (wants('js')) paths.node = setupJs();
@@ -50,20 +55,16 @@ export function setup(components) {
       paths.headers = setupHeaders();
     }
     if (wants('native')) setupCompiler();
-    if (wants('wasm')) {
-      const emscripten = setupEmscripten();
-      paths.emscripten = emscripten.root;
-      if (wants('tests')) paths.catch2Wasm = setupWasmCatch2(emscripten);
-    }
-    if (wants('tests')) {
-      paths.clangFormat = setupClangFormat();
-      paths.catch2Native = setupNativeCatch2();
-    }
+    if (wants('wasm')) paths.emscripten = setupEmscripten().root;
+    if (wants('tests')) paths.catch2Native = setupNativeCatch2();
+    if (wants('wasm-tests')) paths.catch2Wasm = setupWasmCatch2(findEmscripten());
+    if (wants('format')) paths.clangFormat = setupClangFormat();
     if (wants('neon')) {
       setupCrossTools();
-      paths.catch2Aarch64 = setupAarch64Catch2() ?? undefined;
+      paths.catch2Aarch64 = setupAarch64Catch2();
     }
     if (wants('browser')) paths.browser = setupBrowser();
+    for (const name of components) done.add(name);
     mkdirSync(dirname(kPathsFile), { recursive: true });
     const text = `${JSON.stringify(paths, null, 2)}\n`;
     // Builds depend on this file: it is touched only when something really changed.

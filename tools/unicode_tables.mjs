@@ -29,7 +29,7 @@ function property(name, wanted) {
   return set;
 }
 
-const version = /-(\d+\.\d+\.\d+)\.txt/.exec(readFileSync(join(source, 'PropList.txt'), 'utf8'))[1];
+const version = /-(\d+\.\d+\.\d+)\.txt/.exec(readFileSync(join(source, 'PropList.txt'), 'utf8'))?.[1];
 const category = new Array(kLimit).fill('Cn');
 const combiningClass = new Uint8Array(kLimit);
 /** @type {Map<number, number[]>} */
@@ -102,17 +102,19 @@ function classOf(c) {
   }
 }
 
-/** Runs of equal value. @param {(c: number) => number} valueOf @returns {{start: number, value: number, length: number}[]} */
-function runs(valueOf) {
+/** Runs of equal value. @param {(c: number) => number} valueAt @returns {{start: number, value: number, length: number}[]} */
+function runs(valueAt) {
+  /** @type {{start: number, value: number, length: number}[]} */
   const out = [];
   for (let c = 0; c < kLimit; c++) {
-    const value = valueOf(c);
+    const value = valueAt(c);
     if (out.length > 0 && out[out.length - 1].value === value) out[out.length - 1].length++;
     else out.push({ start: c, value, length: 1 });
   }
   return out;
 }
 
+/** @type {{start: number, value: number}[]} */
 const classes = [];
 const plain = runs(classOf);
 for (let i = 0; i < plain.length; ) {
@@ -133,6 +135,7 @@ for (let i = 0; i < plain.length; ) {
 const normalization = runs((c) => combiningClass[c] | (notQuick.has(c) ? 256 : 0));
 
 // A run: class << 4 | length - 1, or class << 4 | 15 and then length - 16 in seven-bit groups, lowest first.
+/** @type {number[]} */
 const classRuns = [];
 classes.forEach(({ start, value }, i) => {
   const length = (classes[i + 1]?.start ?? kLimit) - start;

@@ -7,7 +7,7 @@ import { capture, folder, onPath, run, say, UserError } from '../lib/run.mjs';
 
 /** @param {string} name */
 function isInstalled(name) {
-  return capture('dpkg-query', ['-W', '-f=${db:Status-Status}', name])?.startsWith('installed') ?? false;
+  return capture('dpkg-query', ['-s', name])?.includes('install ok installed') ?? false;
 }
 
 /**

@@ -19,11 +19,14 @@ const kCopy = join(cacheRoot, `emscripten-${newerSuite}`);
 
 /** @typedef {{root: string, version: string}} Emscripten root: the folder that holds emcc */
 
-/**
- * @returns {Emscripten}
- */
+/** @returns {Emscripten} the one that is there, else a copy fetched now */
+export function findEmscripten() {
+  return findInstalled() ?? findCopy() ?? installCopy();
+}
+
+/** @returns {Emscripten} with its system libraries built */
 export function setupEmscripten() {
-  const found = findInstalled() ?? findCopy() ?? installCopy();
+  const found = findEmscripten();
   say('setup', `emscripten: using ${found.root} (${found.version})`);
   buildSystemLibraries(found);
   return found;

@@ -1,0 +1,61 @@
+// Holds what people download to its budget; prints a table, exits 1 when something is over.   npm run size
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { artefacts } from './build.mjs';
+import { repoRoot, runMain } from './lib/run.mjs';
+
+const kWasmBytes = 1_000_000;
+const kWasmGzipBytes = 350_000;
+const kJsGzipBytes = 25_000;
+
+/** @typedef {{what: string, bytes: number, limit: number}} Row */
+
+/** @param {string} name in dist/ */
+function measure(name) {
+  const path = join(repoRoot, 'dist', name);
+  if (!existsSync(path)) return { bytes: Number.NaN, gzip: Number.NaN };
+  const data = readFileSync(path);
+  return { bytes: data.length, gzip: gzipSync(data, { level: 9 }).length };
+}
+
+/** @returns {{rows: Row[], problems: string[]}} problems: rows over budget, files that are missing, dependencies */
+export function measureSizes() {
+  /** @type {Row[]} */
+  const rows = [];
+  for (const artefact of artefacts) {
+    const { bytes, gzip } = measure(`sutra-${artefact}.wasm`);
+    rows.push({ what: `sutra-${artefact}.wasm`, bytes, limit: kWasmBytes });
+    rows.push({ what: `sutra-${artefact}.wasm, gzip`, bytes: gzip, limit: kWasmGzipBytes });
+  }
+  // A page loads the package, the worker, and one of the two start-up codes.
+  const glue = Math.max(measure('sutra-st.mjs').gzip, measure('sutra-mt.mjs').gzip);
+  const js = ['index.js', 'worker.js', 'shared.js'].reduce((bytes, name) => bytes + measure(name).gzip, glue);
+  rows.push({ what: 'JavaScript that a page loads, gzip', bytes: js, limit: kJsGzipBytes });
+
+  const problems = rows
+    .filter((row) => !(row.bytes <= row.limit))
+    .map((row) => `${row.what}: ${row.bytes} > ${row.limit} bytes`);
+  const manifest = JSON.parse(readFileSync(join(repoRoot, 'package.json'), 'utf8'));
+  for (const kind of ['dependencies', 'optionalDependencies', 'peerDependencies']) {
+    if (manifest[kind]) problems.push(`package.json has ${kind}: the package is to have none`);
+  }
+  return { rows, problems };
+}
+
+/** @param {Row[]} rows */
+export function printSizes(rows) {
+  for (const { what, bytes, limit } of rows) {
+    const verdict = bytes <= limit ? 'ok' : 'OVER';
+    console.log(`${what.padEnd(44)} ${String(bytes).padStart(9)} of ${String(limit).padStart(9)}  ${verdict}`);
+  }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  runMain(() => {
+    const { rows, problems } = measureSizes();
+    printSizes(rows);
+    for (const problem of problems) console.error(`over budget: ${problem}`);
+    return problems.length > 0 ? 1 : 0;
+  });
+}
