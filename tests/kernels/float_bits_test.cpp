@@ -1,0 +1,176 @@
+// Across platforms: parity tests compare variants on one machine, these fingerprints compare machines.
+#include <bit>
+#include <catch2/catch_test_macros.hpp>
+#include <vector>
+
+#include "base/half.h"
+#include "kernels/conv1d/conv1d.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/gemm_f/gemm_f.h"
+#include "kernels/norm/norm.h"
+#include "kernels/selective_scan/selective_scan.h"
+#include "kernels/wkv/wkv7.h"
+#include "support/parity.h"
+#include "support/random.h"
+
+namespace sutra::test {
+namespace {
+
+// FNV-1a over the bits.
+uint64_t fingerprint(const std::vector<float>& values) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const float value : values) {
+    for (uint32_t bits = std::bit_cast<uint32_t>(value), i = 0; i < 4; ++i, bits >>= 8) {
+      hash = (hash ^ (bits & 0xffu)) * 0x100000001b3u;
+    }
+  }
+  return hash;
+}
+
+// Only uniform numbers: they need no function of the platform's own libm.
+constexpr size_t kTokens = 3, kHeads = 2, kN = 37, kChannels = kHeads * kN;
+
+// The constants were recorded on x86-64 and are required of AArch64 and WebAssembly, scalar and SIMD. They say nothing
+// about right or wrong, which the oracles of the other tests decide. A change here is a change of every model's logits.
+TEST_CASE("float kernels give the same bits on every platform") {
+  Random random(2025);
+  const auto uniforms = [&](float low, float high) { return random.uniforms(kTokens * kChannels, low, high); };
+  const std::vector<float> x = uniforms(-20.0f, 20.0f), a = uniforms(0.0f, 1.0f), b = uniforms(-1.0f, 1.0f);
+  const std::vector<float> r = uniforms(-1.0f, 1.0f), k = uniforms(-0.2f, 0.2f), w = uniforms(0.5f, 1.0f);
+  const std::vector<float> row = random.uniforms(kChannels, -1.0f, 1.0f),
+                           A = random.uniforms(16 * kChannels, -16.0f, -1.0f);
+  const std::vector<float> bc = random.uniforms(kTokens * 32, -1.0f, 1.0f);
+  const std::vector<float> taps = random.uniforms(4 * kChannels, -1.0f, 1.0f);
+  std::vector<uint16_t> halves(5 * kChannels);
+  for (uint16_t& half : halves) half = f32_to_f16(random.uniform(-1.0f, 1.0f));
+
+  for_each_available(kernels::elementwise_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> all;
+    const auto keep = [&](auto kernel) {
+      std::vector<float> y(x.size());
+      kernel(y.data());
+      all.insert(all.end(), y.begin(), y.end());
+    };
+    const kernels::ElementwiseKernels& f = *variant.fn;
+    for (const auto unary : {f.exp, f.sigmoid, f.tanh, f.softplus, f.silu, f.relu_squared, f.rwkv7_decay}) {
+      keep([&](float* y) { unary(x.data(), x.size(), y); });
+    }
+    keep([&](float* y) { f.mul_silu(b.data(), x.data(), x.size(), y); });
+    keep([&](float* y) { f.rwkv7_value_residual(b.data(), r.data(), x.data(), x.size(), y); });
+    keep([&](float* y) { f.rwkv7_replacement_key(k.data(), a.data(), row.data(), kTokens, kChannels, y); });
+    keep([&](float* y) {
+      std::copy(b.begin(), b.end(), y);
+      f.rwkv7_add_bonus({.r = r.data(),
+                         .k = k.data(),
+                         .v = x.data(),
+                         .r_k = row.data(),
+                         .n_tokens = kTokens,
+                         .n_heads = kHeads,
+                         .head_size = kN,
+                         .y = y});
+    });
+    CHECK(fingerprint(all) == 0x53dff1f175f319d7u);
+  });
+
+  for_each_available(kernels::norm_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> y(x.size()), all;
+    variant.fn->layer_norm({.x = x.data(),
+                            .n_tokens = kTokens,
+                            .n_channels = kChannels,
+                            .weight = row.data(),
+                            .bias = row.data(),
+                            .eps = 1e-5f,
+                            .y = y.data()});
+    all.insert(all.end(), y.begin(), y.end());
+    variant.fn->rms_norm({.x = x.data(),
+                          .n_tokens = kTokens,
+                          .n_channels = kChannels,
+                          .weight = row.data(),
+                          .eps = 1e-5f,
+                          .y = y.data()});
+    all.insert(all.end(), y.begin(), y.end());
+    variant.fn->l2_normalize(
+        {.x = x.data(), .n_tokens = kTokens, .n_heads = kHeads, .head_size = kN, .weight = row.data(), .y = y.data()});
+    all.insert(all.end(), y.begin(), y.end());
+    CHECK(fingerprint(all) == 0x36facab7caeeec40u);
+  });
+
+  for_each_available(kernels::gemm_f_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> y(kTokens * 5);
+    variant.fn({.w = {halves.data(), Dtype::kF16, 5, kChannels},
+                .x = x.data(),
+                .n_tokens = kTokens,
+                .first_row = 0,
+                .last_row = 5,
+                .y = y.data(),
+                .y_stride = 5});
+    CHECK(fingerprint(y) == 0xdfc60a5521d262a7u);
+  });
+
+  for_each_available(kernels::wkv7_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> y(x.size()), state = Random(7).uniforms(kHeads * kN * kN, -1.0f, 1.0f);
+    variant.fn({.r = r.data(),
+                .w = w.data(),
+                .k = k.data(),
+                .v = b.data(),
+                .kk = k.data(),
+                .a = a.data(),
+                .n_tokens = kTokens,
+                .n_heads = kHeads,
+                .head_size = kN,
+                .first_head = 0,
+                .last_head = kHeads,
+                .state = state.data(),
+                .y = y.data()});
+    y.insert(y.end(), state.begin(), state.end());
+    CHECK(fingerprint(y) == 0x5bb425ff8055ed03u);
+  });
+
+  for_each_available(kernels::selective_scan_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> y(x.size()), state = Random(8).uniforms(16 * kChannels, -1.0f, 1.0f);
+    variant.fn({.u = b.data(),
+                .dt = a.data(),
+                .A = A.data(),
+                .B = bc.data(),
+                .C = bc.data() + 16,
+                .bc_stride = 32,
+                .D = row.data(),
+                .z = x.data(),
+                .z_stride = kChannels,
+                .n_tokens = kTokens,
+                .n_channels = kChannels,
+                .n_state = 16,
+                .first_channel = 0,
+                .last_channel = kChannels,
+                .state = state.data(),
+                .y = y.data()});
+    y.insert(y.end(), state.begin(), state.end());
+    CHECK(fingerprint(y) == 0x7bc710d45e8a02f1u);
+  });
+
+  for_each_available(kernels::conv1d_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> y(x.size()), state = Random(9).uniforms(4 * kChannels, -1.0f, 1.0f);
+    variant.fn({.x = x.data(),
+                .x_stride = kChannels,
+                .n_tokens = kTokens,
+                .n_channels = kChannels,
+                .n_taps = 4,
+                .first_channel = 0,
+                .last_channel = kChannels,
+                .weight = taps.data(),
+                .bias = row.data(),
+                .activation = kernels::Conv1dActivation::kSilu,
+                .state = state.data(),
+                .y = y.data()});
+    CHECK(fingerprint(y) == 0xbe6b9fd9b288d9e2u);
+  });
+}
+
+}  // namespace
+}  // namespace sutra::test
