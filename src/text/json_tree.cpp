@@ -47,8 +47,8 @@ Result<bool> get_bool(const JsonTree& object, std::string_view where, std::strin
   return *value;
 }
 
-Result<std::string> get_string(const JsonTree& object, std::string_view where, std::string_view name,
-                               std::optional<std::string> fallback) {
+Result<std::string_view> get_string(const JsonTree& object, std::string_view where, std::string_view name,
+                                    std::optional<std::string_view> fallback) {
   const JsonTree* member = object.find(name);
   if (member == nullptr && fallback) return *fallback;
   if (member == nullptr) return missing(where, name);

@@ -36,6 +36,18 @@ std::string_view Tokenizer::token_bytes(int32_t id) const { return data_->vocabu
 
 std::string_view Tokenizer::token_text(int32_t id) const { return data_->vocabulary.text(id); }
 
+std::vector<std::string> Tokenizer::token_texts(const Encoding& encoding, std::string_view utf8) const {
+  std::vector<std::string> out;
+  out.reserve(encoding.ids.size());
+  for (size_t i = 0; i < encoding.ids.size(); ++i) {
+    const std::string_view spelling = token_text(encoding.ids[i]);
+    const Offset offset = encoding.offsets[i];
+    const std::string_view in_text = utf8.substr(offset.begin, offset.end - offset.begin);
+    out.emplace_back(in_text.find(spelling) != std::string_view::npos ? in_text : spelling);
+  }
+  return out;
+}
+
 std::optional<int32_t> Tokenizer::token_to_id(std::string_view token_text) const {
   return data_->vocabulary.find(token_text);
 }

@@ -67,6 +67,9 @@ class Tokenizer {
   [[nodiscard]] std::string_view token_bytes(int32_t id) const;
   // The token as the file spells it ("Ġthe"). Empty where `id` has no token.
   [[nodiscard]] std::string_view token_text(int32_t id) const;
+  // The spellings of an encoded text's tokens; an added token as it stands in the text, with the white space that it
+  // took (lstrip, rstrip). Precondition: encoding is encode(utf8, …).
+  [[nodiscard]] std::vector<std::string> token_texts(const Encoding& encoding, std::string_view utf8) const;
   // By the file's spelling.
   [[nodiscard]] std::optional<int32_t> token_to_id(std::string_view token_text) const;
   // Largest id + 1.

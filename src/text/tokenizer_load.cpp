@@ -10,7 +10,7 @@ namespace sutra::text {
 namespace {
 
 struct ModelOptions {
-  std::string unk_token;
+  std::string_view unk_token;  // of the file's tree
   bool byte_fallback;
 };
 
@@ -19,14 +19,14 @@ Result<ModelOptions> load_model_options(const TokenizerFile& file, TokenizerData
   if (model == nullptr) return fail(ErrorCode::kMalformed, "the file has no 'model'");
   // Old files do not say the type; of all models only BPE has merges.
   const char* const implied = file.has_pieces ? "Unigram" : file.has_merges ? "BPE" : "without merges";
-  SUTRA_ASSIGN(const std::string type, get_string(*model, "model", "type", implied));
+  SUTRA_ASSIGN(const std::string_view type, get_string(*model, "model", "type", implied));
   if (type != "BPE") return fail(ErrorCode::kUnsupported, "model '", printable(type), "' is not supported");
   if (!file.has_vocab || !file.has_merges) {
     return fail(ErrorCode::kMalformed, "model 'BPE' has no '", file.has_vocab ? "merges" : "vocab",
                 "' of the right type");
   }
   for (const char* const name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    SUTRA_ASSIGN(const std::string affix, get_string(*model, "model", name, ""));
+    SUTRA_ASSIGN(const std::string_view affix, get_string(*model, "model", name, ""));
     if (!affix.empty()) return fail(ErrorCode::kUnsupported, "model option '", name, "' is not supported");
   }
   if (const JsonTree* const dropout = model->find("dropout")) {

@@ -16,12 +16,12 @@ std::unexpected<Error> unsupported(std::string_view part, std::string_view type)
 // Calls visit(element, type) for the part itself or, if it is a "Sequence", for each of its elements.
 template <class Visit>
 Status each_element(const JsonTree& part, std::string_view part_name, std::string_view list_name, const Visit& visit) {
-  SUTRA_ASSIGN(const std::string type, get_string(part, part_name, "type"));
+  SUTRA_ASSIGN(const std::string_view type, get_string(part, part_name, "type"));
   if (type != "Sequence") return visit(part, type);
   SUTRA_ASSIGN(const JsonTree* const list, get_array(part, part_name, list_name));
   if (list == nullptr) return fail(ErrorCode::kMalformed, part_name, " 'Sequence' has no '", list_name, "'");
   for (const JsonTree& element : list->items) {
-    SUTRA_ASSIGN(const std::string element_type, get_string(element, part_name, "type"));
+    SUTRA_ASSIGN(const std::string_view element_type, get_string(element, part_name, "type"));
     SUTRA_TRY(visit(element, element_type));
   }
   return {};
@@ -32,10 +32,10 @@ Status load_split(const JsonTree& split, TokenizerData& data) {
   SUTRA_ASSIGN(const JsonTree* const pattern, get_object(split, kWhere, "pattern"));
   if (pattern == nullptr) return fail(ErrorCode::kMalformed, kWhere, " has no 'pattern'");
   if (pattern->find("Regex") == nullptr) return unsupported(kWhere, "pattern without Regex");
-  SUTRA_ASSIGN(const std::string expression, get_string(*pattern, kWhere, "Regex"));
+  SUTRA_ASSIGN(const std::string_view expression, get_string(*pattern, kWhere, "Regex"));
   const auto rule = word_rule(expression);
   if (!rule) return unsupported("pre_tokenizer 'Split' with the expression", expression);
-  SUTRA_ASSIGN(const std::string behavior, get_string(split, kWhere, "behavior"));
+  SUTRA_ASSIGN(const std::string_view behavior, get_string(split, kWhere, "behavior"));
   if (behavior != "Isolated") return unsupported("pre_tokenizer 'Split' with behavior", behavior);
   SUTRA_ASSIGN(const bool invert, get_bool(split, kWhere, "invert", false));
   if (invert) return unsupported("pre_tokenizer 'Split' with", "invert");
@@ -74,12 +74,12 @@ Status load_template(const JsonTree& processor, TokenizerData& data) {
       return fail(ErrorCode::kMalformed, kWhere, " has a piece that is not one of 'Sequence' and 'SpecialToken'");
     }
     if (sequence != nullptr) {
-      SUTRA_ASSIGN(const std::string name, get_string(*sequence, kWhere, "id"));
+      SUTRA_ASSIGN(const std::string_view name, get_string(*sequence, kWhere, "id"));
       if (name != "A" || ++n_sequences > 1)
         return unsupported("post_processor 'TemplateProcessing' with sequence", name);
       continue;
     }
-    SUTRA_ASSIGN(const std::string name, get_string(*special, kWhere, "id"));
+    SUTRA_ASSIGN(const std::string_view name, get_string(*special, kWhere, "id"));
     const JsonTree* const entry = specials != nullptr ? specials->find(name) : nullptr;
     if (entry == nullptr) return fail(ErrorCode::kMalformed, kWhere, " does not define '", printable(name), "'");
     SUTRA_ASSIGN(const JsonTree* const ids, get_array(*entry, kWhere, "ids"));
@@ -155,7 +155,7 @@ Status load_post_processor(const JsonTree& root, TokenizerData& data) {
 Status check_decoder(const JsonTree& root) {
   SUTRA_ASSIGN(const JsonTree* const decoder, get_object(root, "the file", "decoder"));
   if (decoder == nullptr) return unsupported("a file without", "decoder");
-  SUTRA_ASSIGN(const std::string type, get_string(*decoder, "decoder", "type"));
+  SUTRA_ASSIGN(const std::string_view type, get_string(*decoder, "decoder", "type"));
   if (type != "ByteLevel") return unsupported("decoder", type);
   return {};
 }
