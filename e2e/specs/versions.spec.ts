@@ -21,15 +21,15 @@ test('Try again gives another text, and Undo brings the old one back', async ({ 
 });
 
 test('Branch keeps both endings side by side', async ({ page, writer }) => {
-  const first = await writer.read(writer.models);
+  const first = await writer.letters(writer.models);
   await writer.button('Branch').click();
   await writer.finished();
   const one = page.getByRole('article', { name: 'Version 1' });
   const two = page.getByRole('article', { name: 'Version 2' });
   await expect(one).toBeVisible();
   await expect(two).toBeVisible();
-  expect(await writer.read(one.locator('.words-model'))).toBe(first);
-  const other = await writer.read(two.locator('.words-model'));
+  expect(await writer.letters(one.locator('.words-model'))).toBe(first);
+  const other = await writer.letters(two.locator('.words-model'));
   expect(other.length).toBeGreaterThan(20);
   expect(other).not.toBe(first);
   // The beginning stands there once.
@@ -37,34 +37,34 @@ test('Branch keeps both endings side by side', async ({ page, writer }) => {
   const [left, right] = [await one.boundingBox(), await two.boundingBox()];
   expect(left?.y).toBe(right?.y);
   await writer.button('Remove version 2').click();
-  expect(await writer.read(writer.models)).toBe(first);
+  expect(await writer.letters(writer.models)).toBe(first);
 });
 
 test('phones show branches as tabs', async ({ page, writer }) => {
-  const first = await writer.read(writer.models);
+  const first = await writer.letters(writer.models);
   await page.setViewportSize({ width: 360, height: 640 });
   await writer.button('Branch').click();
   await writer.finished();
-  const second = await writer.read(writer.models);
+  const second = await writer.letters(writer.models);
   expect(second).not.toBe(first);
   await writer.button('Version 1').click();
-  expect(await writer.read(writer.models)).toBe(first);
+  expect(await writer.letters(writer.models)).toBe(first);
   await writer.button('Version 2').click();
-  expect(await writer.read(writer.models)).toBe(second);
+  expect(await writer.letters(writer.models)).toBe(second);
 });
 
 test('an earlier passage can be left for another, and nothing is lost', async ({ page, writer }) => {
-  const first = await writer.read(writer.models);
+  const first = await writer.letters(writer.models);
   await writer.button(/^Continue/).click();
-  await expect.poll(async () => (await writer.read(writer.models)).length).toBeGreaterThan(first.length);
+  await expect.poll(async () => (await writer.letters(writer.models)).length).toBeGreaterThan(first.length);
   await writer.finished();
-  const whole = await writer.read();
+  const whole = await writer.letters();
   await writer.models.first().hover();
   await page.getByRole('group', { name: 'This passage' }).getByRole('button', { name: 'Branch from here' }).click();
   await writer.finished();
   const version = page.getByRole('article', { name: 'Version 1' });
-  const beginning = await writer.read(page.locator('.column-shared .words'));
-  expect(beginning + (await writer.read(version.locator('.words')))).toBe(whole);
+  const beginning = await writer.letters(page.locator('.column-shared .words'));
+  expect(beginning + (await writer.letters(version.locator('.words')))).toBe(whole);
 });
 
 test('my own words can be written anew', async ({ page, writer }) => {

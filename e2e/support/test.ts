@@ -62,6 +62,11 @@ export class Writer {
     return (await words.allTextContents()).join('');
   }
 
+  /** The same without white space, which is not shown at the edges of paragraphs. */
+  async letters(words: Locator = this.text): Promise<string> {
+    return (await this.read(words)).replace(/\s+/g, '');
+  }
+
   async setLength(tokens: number): Promise<void> {
     await this.button('How it writes').click();
     await this.page.getByLabel('Length').fill(String(tokens));
