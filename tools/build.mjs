@@ -61,11 +61,14 @@ async function buildWasm() {
 
 /** @param {'st' | 'mt'} threads */
 async function buildGlue(threads) {
-  const read = (/** @type {string} */ simd) => readFileSync(artefactFile(`${simd}-${threads}`, 'mjs'), 'utf8');
   const { transform } = await import('esbuild');
-  const shared = shareGlue(threads, { simd128: read('simd128'), relaxed: read('relaxed') });
-  const { code } = await transform(shared, { minify: true, format: 'esm', target: 'es2022' });
-  writeFileSync(join(repoRoot, `dist/sutra-${threads}.mjs`), code);
+  const minified = async (/** @type {string} */ simd) => {
+    const code = readFileSync(artefactFile(`${simd}-${threads}`, 'mjs'), 'utf8');
+    return (await transform(code, { minify: true, format: 'esm', target: 'es2022' })).code;
+  };
+  // Shared after minifying, which would drop the comments for bundlers.
+  const shared = shareGlue(threads, { simd128: await minified('simd128'), relaxed: await minified('relaxed') });
+  writeFileSync(join(repoRoot, `dist/sutra-${threads}.mjs`), shared);
 }
 
 /**
