@@ -96,6 +96,7 @@ async function buildPackage() {
         splitting: true,
         chunkNames: 'shared',
         minify: true,
+        lineLimit: 160, // Node shows the line of an error
         sourcemap: true,
         format: 'esm',
         target: 'es2022',

@@ -20,7 +20,7 @@ interface NodeModules {
   'node:url': { fileURLToPath(url: string): string; pathToFileURL(path: string): URL };
   'node:os': { availableParallelism(): number; totalmem(): number };
   'node:worker_threads': {
-    readonly Worker: new (script: URL, options: { workerData: string }) => NodeWorker;
+    readonly Worker: new (script: URL, options: { workerData: string; execArgv: string[] }) => NodeWorker;
     readonly workerData: unknown;
     readonly parentPort: NodePort | null;
   };

@@ -6,7 +6,9 @@ import { type NodeWorker, nodeModule, workerName } from './platform.ts';
 export async function openPort(events: PortEvents, ownThread: boolean): Promise<Port> {
   if (!ownThread) return openInThread(events);
   const threads = nodeModule('node:worker_threads');
-  if (threads) return openNodeWorker(new threads.Worker(workerScript(), { workerData: workerName }), events);
+  // Flags of the whole process (--eval, --import) are not meant for the engine's thread.
+  const options = { workerData: workerName, execArgv: [] };
+  if (threads) return openNodeWorker(new threads.Worker(workerScript(), options), events);
   return openWebWorker(events);
 }
 

@@ -1,0 +1,59 @@
+// The models that the tests run: small ones in the repository, the shipped ones, and the shared ones where they are.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const project = join(import.meta.dirname, '../..');
+const shared = process.env.SUTRA_SHARED ?? join(project, '../shared');
+
+const folders = (root: string, needed: string) =>
+  existsSync(root)
+    ? readdirSync(root)
+        .map((name) => join(root, name))
+        .filter((path) => existsSync(join(path, needed)))
+    : [];
+
+/** Random weights with the logits of independent implementations; no tokenizer. */
+export const goldenModels = folders(join(project, 'tests/golden/models'), 'expected.safetensors');
+/** What the repository ships: 4-bit, with tokenizers. */
+export const shippedModels = folders(join(project, 'models'), 'tokenizer.json');
+/** Float checkpoints with reference logits and greedy ids. */
+export const referenceModels = folders(join(shared, 'models'), 'reference.safetensors');
+/** All that can write text. */
+export const storyModels = [...shippedModels, ...referenceModels];
+
+export type Tensors = Map<string, { dtype: string; shape: number[]; values: Float32Array | Int32Array }>;
+
+/** A safetensors file of F32, I32 and I64 tensors. */
+export function readTensors(path: string): Tensors {
+  const file = readFileSync(path);
+  const headerBytes = Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.toString('utf8', 8, 8 + headerBytes));
+  const tensors: Tensors = new Map();
+  for (const [name, entry] of Object.entries<{ dtype: string; shape: number[]; data_offsets: [number, number] }>(
+    header,
+  )) {
+    if (name === '__metadata__') continue;
+    const [begin, end] = entry.data_offsets;
+    const bytes = file.buffer.slice(file.byteOffset + 8 + headerBytes + begin, file.byteOffset + 8 + headerBytes + end);
+    const values =
+      entry.dtype === 'I64'
+        ? Int32Array.from(new BigInt64Array(bytes), Number)
+        : entry.dtype === 'I32'
+          ? new Int32Array(bytes)
+          : new Float32Array(bytes);
+    tensors.set(name, { dtype: entry.dtype, shape: entry.shape, values });
+  }
+  return tensors;
+}
+
+/** Largest difference, relative to the rms of what is expected. */
+export function relativeError(found: Float32Array, expected: Float32Array): number {
+  let worst = 0;
+  let square = 0;
+  for (const [index, value] of expected.entries()) {
+    worst = Math.max(worst, Math.abs(found[index]! - value));
+    square += value * value;
+  }
+  if (found.length !== expected.length || found.some(Number.isNaN)) return Number.NaN;
+  return worst / Math.sqrt(square / expected.length);
+}
