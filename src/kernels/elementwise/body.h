@@ -8,6 +8,8 @@
 namespace sutra::kernels {
 namespace {
 
+inline constexpr float kDecayScale = -0x1.368b3p-1f;  // −e^{−1/2}
+
 template <class V>
 struct ElementwiseBody {
   template <class F>
@@ -72,8 +74,7 @@ struct ElementwiseBody {
   }
 
   static void rwkv7_decay(const float* w_raw, size_t n, float* w) {
-    // −e^{−1/2}
-    map(w_raw, n, w, [](V a) { return exp_of(V::splat(-0x1.368b3p-1f) * sigmoid_of(a)); });
+    map(w_raw, n, w, [](V a) { return exp_of(V::constant(kDecayScale) * sigmoid_of(a)); });
   }
 
   static void rwkv7_replacement_key(const float* k, const float* a, const float* k_a, size_t n_tokens,

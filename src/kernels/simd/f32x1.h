@@ -20,6 +20,8 @@ struct F32x1 {
 
   static F32x1 zero() { return {0.0f}; }
   static F32x1 splat(float value) { return {value}; }
+  // A constant of static storage: a way to keep it cheap where splat() is not.
+  static F32x1 constant(const float& value) { return {value}; }
   static F32x1 load(const float* from, AllLanes) { return {*from}; }
   void store(float* to, AllLanes) const { *to = v; }
   static F32x1 keep(F32x1 a, AllLanes) { return a; }
@@ -44,7 +46,6 @@ struct F32x1 {
 
   static Int bits(F32x1 a) { return {std::bit_cast<int32_t>(a.v)}; }
   static F32x1 from_bits(Int a) { return {std::bit_cast<float>(a.v)}; }
-  static Int splat_int(int32_t value) { return {value}; }
   // Integers wrap; half rounds down.
   static Int add(Int a, Int b) {
     return {static_cast<int32_t>(static_cast<uint32_t>(a.v) + static_cast<uint32_t>(b.v))};

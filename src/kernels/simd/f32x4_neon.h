@@ -19,6 +19,7 @@ struct F32x4 {
 
   static F32x4 zero() { return {vdupq_n_f32(0.0f)}; }
   static F32x4 splat(float value) { return {vdupq_n_f32(value)}; }
+  static F32x4 constant(const float& value) { return splat(value); }
   static F32x4 load(const float* from, AllLanes) { return {vld1q_f32(from)}; }
   static F32x4 load(const float* from, FirstLanes lanes) {
     float32x4_t loaded = vsetq_lane_f32(from[0], vdupq_n_f32(0.0f), 0);
@@ -61,7 +62,6 @@ struct F32x4 {
 
   static Int bits(F32x4 a) { return {vreinterpretq_s32_f32(a.v)}; }
   static F32x4 from_bits(Int a) { return {vreinterpretq_f32_s32(a.v)}; }
-  static Int splat_int(int32_t value) { return {vdupq_n_s32(value)}; }
   static Int add(Int a, Int b) { return {vaddq_s32(a.v, b.v)}; }
   static Int sub(Int a, Int b) { return {vsubq_s32(a.v, b.v)}; }
   static Int half(Int a) { return {vshrq_n_s32(a.v, 1)}; }

@@ -19,6 +19,12 @@ struct F32x4 {
 
   static F32x4 zero() { return {wasm_f32x4_const_splat(0.0f)}; }
   static F32x4 splat(float value) { return {wasm_f32x4_splat(value)}; }
+  // V8 builds a v128.const anew at each use, with four instructions; it cannot see through a load, which is one.
+  static F32x4 constant(const float& value) {
+    const float* at = &value;
+    asm("" : "+r"(at));
+    return {wasm_v128_load32_splat(at)};
+  }
   static F32x4 load(const float* from, AllLanes) { return {wasm_v128_load(from)}; }
   static F32x4 load(const float* from, FirstLanes lanes) {
     v128_t loaded = wasm_v128_load32_zero(from);
@@ -38,11 +44,10 @@ struct F32x4 {
     return {wasm_v128_and(a.v, wasm_i32x4_lt(index, wasm_i32x4_splat(static_cast<int32_t>(lanes.n))))};
   }
   // Shifted into place the exponent is short by 112; the product is exact, subnormals included. Finite values only.
+  // The sign comes along as copies in the bits above, of which the topmost stays.
   static F32x4 load_f16(const uint16_t* from) {
-    const v128_t half = wasm_u32x4_load16x4(from);
-    const v128_t magnitude = wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_const_splat(0x7fff)), 13);
-    const v128_t sign = wasm_i32x4_shl(wasm_v128_and(half, wasm_i32x4_const_splat(0x8000)), 16);
-    return {wasm_v128_or(wasm_f32x4_mul(magnitude, wasm_f32x4_const_splat(0x1p112f)), sign)};
+    const v128_t shifted = wasm_i32x4_shl(wasm_i32x4_load16x4(from), 13);
+    return {wasm_f32x4_mul(wasm_v128_and(shifted, constant(kHalfBits).v), constant(kHalfScale).v)};
   }
   static F32x4 load_bf16(const uint16_t* from) { return {wasm_i32x4_shl(wasm_u32x4_load16x4(from), 16)}; }
 
@@ -68,11 +73,14 @@ struct F32x4 {
 
   static Int bits(F32x4 a) { return {a.v}; }
   static F32x4 from_bits(Int a) { return {a.v}; }
-  static Int splat_int(int32_t value) { return {wasm_i32x4_splat(value)}; }
   static Int add(Int a, Int b) { return {wasm_i32x4_add(a.v, b.v)}; }
   static Int sub(Int a, Int b) { return {wasm_i32x4_sub(a.v, b.v)}; }
   static Int half(Int a) { return {wasm_i32x4_shr(a.v, 1)}; }
   static Int shift_left_23(Int a) { return {wasm_i32x4_shl(a.v, 23)}; }
+
+ private:
+  static constexpr float kHalfBits = __builtin_bit_cast(float, 0x8fffffffu);  // sign, exponent and mantissa in place
+  static constexpr float kHalfScale = 0x1p112f;
 };
 
 }  // namespace

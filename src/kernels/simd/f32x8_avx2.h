@@ -19,6 +19,7 @@ struct F32x8 {
 
   static F32x8 zero() { return {_mm256_setzero_ps()}; }
   static F32x8 splat(float value) { return {_mm256_set1_ps(value)}; }
+  static F32x8 constant(const float& value) { return splat(value); }
   static F32x8 load(const float* from, AllLanes) { return {_mm256_loadu_ps(from)}; }
   static F32x8 load(const float* from, FirstLanes lanes) { return {_mm256_maskload_ps(from, mask(lanes))}; }
   void store(float* to, AllLanes) const { _mm256_storeu_ps(to, v); }
@@ -52,7 +53,6 @@ struct F32x8 {
 
   static Int bits(F32x8 a) { return {_mm256_castps_si256(a.v)}; }
   static F32x8 from_bits(Int a) { return {_mm256_castsi256_ps(a.v)}; }
-  static Int splat_int(int32_t value) { return {_mm256_set1_epi32(value)}; }
   static Int add(Int a, Int b) { return {_mm256_add_epi32(a.v, b.v)}; }
   static Int sub(Int a, Int b) { return {_mm256_sub_epi32(a.v, b.v)}; }
   static Int half(Int a) { return {_mm256_srai_epi32(a.v, 1)}; }
