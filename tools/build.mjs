@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { shareGlue } from '../bindings/wasm/glue.mjs';
+import { withLock } from './lib/lock.mjs';
 import { repoRoot, run, runMain, say, UserError } from './lib/run.mjs';
 import { ifChanged } from './lib/stamp.mjs';
 import { setup, setupPaths } from './setup.mjs';
@@ -123,10 +124,12 @@ async function buildWeb() {
  */
 export async function build(products) {
   await setup([...new Set(products.flatMap((product) => kNeeds[product]))]);
-  if (products.includes('native')) await buildNative();
-  if (products.includes('wasm')) await buildWasm();
-  if (products.includes('package')) await buildPackage();
-  if (products.includes('web')) await buildWeb();
+  await withLock(join(repoRoot, 'build/setup/build.lock'), async () => {
+    if (products.includes('native')) await buildNative();
+    if (products.includes('wasm')) await buildWasm();
+    if (products.includes('package')) await buildPackage();
+    if (products.includes('web')) await buildWeb();
+  });
 }
 
 if (process.argv[1] === import.meta.filename) {

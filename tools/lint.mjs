@@ -23,7 +23,13 @@ export function lints(clangFormat, write) {
     { name: 'clang-format', command: [clangFormat, ...(write ? ['-i'] : ['--dry-run', '-Werror']), ...sources] },
     {
       name: 'biome',
-      command: [join(kBin, 'biome'), ...(write ? ['check', '--write'] : ['ci']), '--max-diagnostics=20', '.'],
+      command: [
+        join(kBin, 'biome'),
+        ...(write ? ['check', '--write'] : ['ci']),
+        '--max-diagnostics=20',
+        ...(process.stdout.isTTY ? [] : ['--colors=off']),
+        '.',
+      ],
     },
     ...typed.map((folder) => ({ name: `tsc ${folder}`, command: [join(kBin, 'tsc'), '--noEmit', '-p', folder] })),
   ];

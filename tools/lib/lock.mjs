@@ -4,6 +4,9 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { say } from './run.mjs';
 
+/** Locks that this process holds: what they protect may be asked for again inside. @type {Set<string>} */
+const held = new Set();
+
 /**
  * Runs `work` while holding the lock at `path`; waits for another holder, and takes over from one that has died.
  * @template T
@@ -12,11 +15,13 @@ import { say } from './run.mjs';
  * @returns {Promise<T>}
  */
 export async function withLock(path, work) {
+  if (held.has(path)) return work();
   mkdirSync(dirname(path), { recursive: true });
   for (let waited = 0; !tryLock(path); waited++) {
     if (waited === 0) say('setup', `waiting for process ${holder(path) ?? '?'}, which is setting up or building`);
     await sleep(500);
   }
+  held.add(path);
   const release = () => rmSync(path, { force: true });
   process.once('exit', release);
   try {
@@ -24,6 +29,7 @@ export async function withLock(path, work) {
   } finally {
     process.removeListener('exit', release);
     release();
+    held.delete(path);
   }
 }
 
