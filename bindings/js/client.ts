@@ -137,6 +137,10 @@ class EngineModel implements SutraModel {
     this.#connection.close(disposedError());
   }
 
+  [Symbol.dispose](): void {
+    void this.dispose();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

@@ -90,6 +90,10 @@ export class EngineSession implements Session {
     await this.#connection.call('disposeSession', { session: this.#session }).catch(() => {});
   }
 
+  [Symbol.dispose](): void {
+    void this.dispose();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

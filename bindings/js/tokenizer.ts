@@ -41,6 +41,10 @@ export class EngineTokenizer implements Tokenizer {
     if (this.#owns) this.#connection.close(new SutraError('disposed', 'the tokenizer was disposed'));
   }
 
+  [Symbol.dispose](): void {
+    void this.dispose();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

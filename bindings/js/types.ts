@@ -160,7 +160,7 @@ export interface SessionOptions {
  * branches it, `saveState` writes it down, and the original goes on untouched. One call at a time per session; a
  * second one while the first runs is refused with `invalid_argument`.
  */
-export interface Session extends AsyncDisposable {
+export interface Session extends Disposable, AsyncDisposable {
   /** Tokens read and written since the zero state, as of the last finished call. */
   readonly position: number;
   /** Reads text into the state without writing anything. */
@@ -188,7 +188,7 @@ export interface EncodeOptions {
   readonly special?: boolean;
 }
 
-export interface Tokenizer extends AsyncDisposable {
+export interface Tokenizer extends Disposable, AsyncDisposable {
   readonly vocabularySize: number;
   encode(text: string, options?: EncodeOptions): Promise<Int32Array>;
   encodeBatch(texts: readonly string[], options?: EncodeOptions): Promise<Int32Array[]>;
@@ -237,7 +237,7 @@ export interface MemoryUse {
   readonly peakBytes: number;
 }
 
-export interface SutraModel extends AsyncDisposable {
+export interface SutraModel extends Disposable, AsyncDisposable {
   readonly info: ModelInfo;
   readonly runtime: RuntimeInfo;
   readonly tokenizer: Tokenizer;

@@ -14,6 +14,9 @@ test('a trap settles everything that waits, and everything that comes later', as
   assert.equal((await connection.lost).code, 'worker_crashed');
   await assert.rejects(session.append('x'), withCode('worker_crashed'));
   await session.dispose();
+  const { steps } = engine;
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(engine.steps, steps, 'the trapped engine is left alone');
 });
 
 test('a thread that ends settles everything that waits', async () => {

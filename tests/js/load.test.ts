@@ -38,6 +38,20 @@ test('progress never falls, knows its total, and ends with ready at 1', async ()
   assert.equal(progress.filter(({ phase }) => phase === 'ready').length, 1);
 });
 
+test('progress does not fall when a shard turns out to be larger than the ones before', async () => {
+  const files = {
+    ...shards({ x: 'model-1.safetensors', y: 'model-2.safetensors' }),
+    'model-2.safetensors': new Uint8Array(3_000_000),
+  };
+  const { progress } = await loadFiles(files);
+  const fractions = progress.map(({ fraction }) => fraction);
+  assert.deepEqual(
+    fractions,
+    [...fractions].sort((a, b) => a - b),
+  );
+  assert.equal(progress.find(({ file }) => file === 'model-1.safetensors')!.total, 0, 'unknown before all are open');
+});
+
 test('a missing file is not_found, named, with what to add', async () => {
   for (const name of Object.keys(toyFiles)) {
     const { [name as keyof typeof toyFiles]: _, ...rest } = toyFiles;

@@ -1,0 +1,81 @@
+// In the page: one warm-up and three runs of the package on the model that run.mjs serves; medians.
+import { load } from '/dist/index.js';
+
+/**
+ * @param {{promptTokens: number, genTokens: number, threads?: number, artefact?: 'simd128' | 'relaxed'}} wish
+ */
+export async function measure({ promptTokens, genTokens, ...wish }) {
+  const timedLoad = async () => {
+    const started = performance.now();
+    const model = await load('/model/', { tokenizer: false, ...wish });
+    return { model, ms: performance.now() - started };
+  };
+  const first = await timedLoad();
+  await first.model.dispose();
+  const { model, ms: loadMs } = await timedLoad(); // the files now come from the browser's cache
+
+  const prompt = randomIds(promptTokens, model.info.vocabularySize);
+  /** @type {import('sutra-web').GenerateResult['timings'][]} */
+  const runs = [];
+  for (let run = 0; run < 4; run++) runs.push(await write(model, prompt, genTokens));
+  const median = (/** @type {(timings: typeof runs[0]) => number} */ of) =>
+    runs
+      .slice(1)
+      .map(of)
+      .sort((a, b) => a - b)[1] ?? 0;
+  const { wasmBytes } = await model.memory();
+  return {
+    load_ms: loadMs,
+    first_load_ms: first.ms,
+    first_token_ms: median(({ firstTokenMs }) => firstTokenMs),
+    prefill_tokens_per_s: median(({ prefillTokensPerS }) => prefillTokensPerS),
+    decode_tokens_per_s: median(({ decodeTokensPerS }) => decodeTokensPerS),
+    peak_wasm_bytes: wasmBytes,
+    model_bytes: model.info.bytes,
+    artefact: model.runtime.artefact,
+    threads: model.runtime.threads,
+    why: model.runtime.why,
+  };
+}
+
+/**
+ * One prompt and exactly `count` tokens after it: where the model ends its text, it goes on.
+ * @param {import('sutra-web').SutraModel} model
+ * @param {number[]} prompt
+ * @param {number} count
+ */
+async function write(model, prompt, count) {
+  const session = await model.createSession();
+  let timings;
+  let seconds = 0;
+  let intervals = 0;
+  for (let left = count; left > 0; ) {
+    const generation = session.generate(timings ? [] : prompt, { maxTokens: left, temperature: 0 });
+    for await (const _ of generation);
+    const { result } = generation;
+    if (!result) throw new Error('the generation has no result');
+    timings ??= result.timings;
+    const { generatedTokens } = result.usage;
+    if (result.timings.decodeTokensPerS > 0) {
+      intervals += generatedTokens - 1;
+      seconds += (generatedTokens - 1) / result.timings.decodeTokensPerS;
+    }
+    left -= Math.max(1, generatedTokens);
+  }
+  await session.dispose();
+  if (!timings) throw new Error('there is nothing to measure');
+  return { ...timings, decodeTokensPerS: seconds > 0 ? intervals / seconds : 0 };
+}
+
+/**
+ * Ids that look like no text, the same ones every time (a linear congruential sequence).
+ * @param {number} count
+ * @param {number} vocabulary
+ */
+function randomIds(count, vocabulary) {
+  let state = 1;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * vocabulary);
+  });
+}

@@ -1,0 +1,89 @@
+// Measures the built package in headless Chromium; npm run bench:web builds it first.
+//   --model DIR [--prompt-tokens 512] [--gen-tokens 128] [--threads N] [--artefact simd128|relaxed] [--json]
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { repoRoot, runMain, UserError } from '../../tools/lib/run.mjs';
+import { serve } from '../../tools/serve.mjs';
+import { browserFlags } from '../../tools/test/browser_flags.mjs';
+
+/** @param {string} name @param {string | undefined} text */
+function count(name, text) {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new UserError(`--${name} must be a whole number from 1, found '${text}'`);
+  return value;
+}
+
+function readOptions() {
+  const string = /** @type {const} */ ({ type: 'string' });
+  const { values } = parseArgs({
+    options: {
+      model: string,
+      'prompt-tokens': { ...string, default: '512' },
+      'gen-tokens': { ...string, default: '128' },
+      threads: string,
+      artefact: string,
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const { model, threads, artefact, json } = values;
+  if (model === undefined) throw new UserError('--model DIR is missing: the folder of a model');
+  const folder = resolve(process.env.INIT_CWD ?? '.', model);
+  if (!existsSync(join(folder, 'config.json')))
+    throw new UserError(`${folder} is no model folder: it has no config.json`);
+  if (artefact !== undefined && artefact !== 'simd128' && artefact !== 'relaxed')
+    throw new UserError(`--artefact must be simd128 or relaxed, found '${artefact}'`);
+  const wish = {
+    promptTokens: count('prompt-tokens', values['prompt-tokens']),
+    genTokens: count('gen-tokens', values['gen-tokens']),
+    ...(threads === undefined ? {} : { threads: count('threads', threads) }),
+    ...(artefact === undefined ? {} : { artefact }),
+  };
+  return { folder, wish, json };
+}
+
+/** @returns {ReturnType<typeof readOptions>} */
+function options() {
+  try {
+    return readOptions();
+  } catch (error) {
+    throw error instanceof UserError ? error : new UserError(/** @type {Error} */ (error).message);
+  }
+}
+
+runMain(async () => {
+  const { folder, wish, json } = options();
+  const server = await serve({
+    port: 0,
+    mounts: [
+      ['/dist/', join(repoRoot, 'dist')],
+      ['/model/', folder],
+      ['/bench/', import.meta.dirname],
+    ],
+  });
+  const executablePath = process.env.SUTRA_CHROMIUM || process.env.CHROME_BIN || '/usr/bin/chromium';
+  const browser = await chromium.launch({ executablePath, args: browserFlags });
+  try {
+    const page = await browser.newPage();
+    page.on('console', (message) => console.error(`[page] ${message.text()}`));
+    await page.goto(`${server.url}bench/index.html`);
+    const measured = await page.evaluate(async (wish) => {
+      const { measure } = await import(/** @type {string} */ ('/bench/page.mjs'));
+      return measure(wish).catch((/** @type {Error & {hint?: string}} */ error) => ({
+        error: [error.message, error.hint].filter(Boolean).join('. '),
+      }));
+    }, wish);
+    if ('error' in measured) throw new UserError(measured.error);
+    const shown = Object.entries(measured).map(([key, value]) => [
+      key,
+      typeof value === 'number' ? Math.round(value * 100) / 100 : value,
+    ]);
+    if (json) process.stdout.write(`${JSON.stringify(Object.fromEntries(shown))}\n`);
+    else for (const [key, value] of shown) process.stdout.write(`${String(key).padEnd(22)} ${value}\n`);
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+});
