@@ -1,66 +1,12 @@
 #include "io/config.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace sutra {
 namespace {
 
 constexpr std::string_view kFloatKey = "__float__";
-
-// A tree from events. Open containers wait on a stack, so nesting costs no recursion.
-class TreeHandler final : public JsonHandler {
- public:
-  Status scalar(JsonScalar value) override { return add({std::move(value)}); }
-  Status key(std::string name) override {
-    open_.back().keys.push_back(std::move(name));
-    return {};
-  }
-  Status start_object() override { return open(true); }
-  Status start_array() override { return open(false); }
-  Status end_array() override {
-    JsonArray values = std::move(open_.back().values);
-    open_.pop_back();
-    return add({std::move(values)});
-  }
-  Status end_object() override {
-    Open object = std::move(open_.back());
-    open_.pop_back();
-    JsonMembers members;
-    members.reserve(object.keys.size());
-    for (size_t i = 0; i < object.keys.size(); ++i) {
-      members.push_back({std::move(object.keys[i]), std::move(object.values[i])});
-    }
-    std::ranges::sort(members, {}, &JsonMember::key);
-    const auto twice = std::ranges::adjacent_find(members, {}, &JsonMember::key);
-    if (twice != members.end()) {
-      return fail(ErrorCode::kMalformed, "key '", printable(twice->key), "' is there twice");
-    }
-    return add({std::move(members)});
-  }
-
-  JsonValue take_root() { return std::move(root_); }
-
- private:
-  struct Open {
-    bool is_object;
-    std::vector<std::string> keys;
-    JsonArray values;
-  };
-
-  Status open(bool is_object) {
-    open_.push_back({is_object, {}, {}});
-    return {};
-  }
-  Status add(JsonValue value) {
-    (open_.empty() ? root_ : open_.back().values.emplace_back()) = std::move(value);
-    return {};
-  }
-
-  std::vector<Open> open_;
-  JsonValue root_;
-};
 
 bool is_word_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
@@ -95,53 +41,26 @@ std::string spell_out_non_finite(std::string_view text) {
   return out;
 }
 
-Result<JsonValue> parse_tree(std::string_view text) {
+Result<JsonTree> parse_tree(std::string_view text) {
   if (text.size() > kMaxConfigBytes) {
     return fail(ErrorCode::kTooLarge, text.size(), " bytes; at most ", kMaxConfigBytes, " are allowed");
   }
-  TreeHandler handler;
-  SUTRA_TRY(read_json(spell_out_non_finite(text), handler));
-  return handler.take_root();
-}
-
-std::string_view kind_of(const JsonValue& value) {
-  if (const auto* const scalar = std::get_if<JsonScalar>(&value.value)) return json_kind(*scalar);
-  return std::holds_alternative<JsonArray>(value.value) ? "an array" : "an object";
-}
-
-const JsonValue* find_member(const JsonMembers& members, std::string_view key) {
-  const auto found =
-      std::ranges::lower_bound(members, key, {}, [](const JsonMember& m) -> std::string_view { return m.key; });
-  return found != members.end() && found->key == key ? &found->value : nullptr;
-}
-
-template <class T>
-const T* scalar_of(const JsonValue& value) {
-  const auto* const scalar = std::get_if<JsonScalar>(&value.value);
-  return scalar == nullptr ? nullptr : std::get_if<T>(scalar);
+  return read_json_tree(spell_out_non_finite(text));
 }
 
 // One conversion per type: the value, or nothing when the JSON holds another type.
-std::optional<uint64_t> as_uint(const JsonValue& value) {
-  const auto* const number = scalar_of<uint64_t>(value);
-  return number == nullptr ? std::nullopt : std::optional(*number);
+template <class T>
+std::optional<T> as(const JsonTree& value) {
+  const T* const scalar = value.get<T>();
+  return scalar == nullptr ? std::nullopt : std::optional(*scalar);
 }
-std::optional<bool> as_bool(const JsonValue& value) {
-  const auto* const boolean = scalar_of<bool>(value);
-  return boolean == nullptr ? std::nullopt : std::optional(*boolean);
-}
-std::optional<std::string> as_string(const JsonValue& value) {
-  const auto* const text = scalar_of<std::string>(value);
-  return text == nullptr ? std::nullopt : std::optional(*text);
-}
-std::optional<double> as_float(const JsonValue& value) {
-  if (const auto* const number = scalar_of<double>(value)) return *number;
-  if (const auto* const number = scalar_of<uint64_t>(value)) return static_cast<double>(*number);
-  if (const auto* const number = scalar_of<int64_t>(value)) return static_cast<double>(*number);
-  const auto* const members = std::get_if<JsonMembers>(&value.value);
-  if (members == nullptr || members->size() != 1) return std::nullopt;
-  const JsonValue* const word = find_member(*members, kFloatKey);
-  const auto* const text = word == nullptr ? nullptr : scalar_of<std::string>(*word);
+std::optional<double> as_float(const JsonTree& value) {
+  if (const auto* const number = value.get<double>()) return *number;
+  if (const auto* const number = value.get<uint64_t>()) return static_cast<double>(*number);
+  if (const auto* const number = value.get<int64_t>()) return static_cast<double>(*number);
+  if (value.members.size() != 1) return std::nullopt;
+  const JsonTree* const word = value.find(kFloatKey);
+  const auto* const text = word == nullptr ? nullptr : word->get<std::string>();
   if (text == nullptr) return std::nullopt;
   if (*text == "Infinity") return JsonObject::kInfinity;
   if (*text == "-Infinity") return -JsonObject::kInfinity;
@@ -149,13 +68,13 @@ std::optional<double> as_float(const JsonValue& value) {
   return std::nullopt;
 }
 
-Status wrong_type(std::string_view source, std::string_view key, std::string_view expected, const JsonValue& found) {
+Status wrong_type(std::string_view source, std::string_view key, std::string_view expected, const JsonTree& found) {
   return fail(ErrorCode::kMalformed, source, ": expected '", printable(key), "' to be ", expected, ", found ",
-              kind_of(found));
+              found.kind_name());
 }
 
 template <class Convert>
-auto converted(std::string_view source, std::string_view key, std::string_view expected, const JsonValue& value,
+auto converted(std::string_view source, std::string_view key, std::string_view expected, const JsonTree& value,
                Convert convert) -> Result<typename decltype(convert(value))::value_type> {
   auto result = convert(value);
   if (!result) return std::unexpected(wrong_type(source, key, expected, value).error());
@@ -163,15 +82,16 @@ auto converted(std::string_view source, std::string_view key, std::string_view e
 }
 
 template <class Convert>
-auto converted_array(std::string_view source, std::string_view key, std::string_view expected, const JsonValue* value,
+auto converted_array(std::string_view source, std::string_view key, std::string_view expected, const JsonTree* value,
                      Convert convert) -> Result<std::vector<typename decltype(convert(*value))::value_type>> {
   std::vector<typename decltype(convert(*value))::value_type> out;
   if (value == nullptr) return out;
-  const auto* const array = std::get_if<JsonArray>(&value->value);
-  if (array == nullptr) return std::unexpected(wrong_type(source, key, expected, *value).error());
-  for (size_t i = 0; i < array->size(); ++i) {
-    auto item = convert((*array)[i]);
-    if (!item) return std::unexpected(wrong_type(source, concat(key, '[', i, ']'), expected, (*array)[i]).error());
+  if (value->kind != JsonTree::Kind::kArray) {
+    return std::unexpected(wrong_type(source, key, expected, *value).error());
+  }
+  for (size_t i = 0; i < value->items.size(); ++i) {
+    auto item = convert(value->items[i]);
+    if (!item) return std::unexpected(wrong_type(source, concat(key, '[', i, ']'), expected, value->items[i]).error());
     out.push_back(*std::move(item));
   }
   return out;
@@ -193,11 +113,10 @@ Result<T> in_range(std::string_view source, std::string_view key, T value, T min
 Result<JsonObject> JsonObject::parse(std::string_view text, std::string_view source) {
   auto root = parse_tree(text);
   if (!root) return fail(root.error().code, source, ": ", root.error().message);
-  auto* const members = std::get_if<JsonMembers>(&root->value);
-  if (members == nullptr) {
-    return fail(ErrorCode::kMalformed, source, ": expected a JSON object, found ", kind_of(*root));
+  if (root->kind != JsonTree::Kind::kObject) {
+    return fail(ErrorCode::kMalformed, source, ": expected a JSON object, found ", root->kind_name());
   }
-  return JsonObject(std::string(source), std::move(*members));
+  return JsonObject(std::string(source), std::move(*root));
 }
 
 Status JsonObject::override_value(std::string_view key_and_value) {
@@ -208,13 +127,12 @@ Status JsonObject::override_value(std::string_view key_and_value) {
   const std::string_view key = key_and_value.substr(0, equals);
   const std::string_view value = key_and_value.substr(equals + 1);
   auto parsed = parse_tree(value);
-  JsonValue replacement = parsed ? std::move(*parsed) : JsonValue{JsonScalar(std::string(value))};
-  const auto place =
-      std::ranges::lower_bound(members_, key, {}, [](const JsonMember& m) -> std::string_view { return m.key; });
-  if (place != members_.end() && place->key == key) {
-    place->value = std::move(replacement);
+  if (!parsed) parsed = JsonTree{JsonTree::Kind::kScalar, std::string(value), {}, {}};
+  const auto place = std::ranges::find(object_.members, key, &JsonMember::key);
+  if (place != object_.members.end()) {
+    place->value = std::move(*parsed);
   } else {
-    members_.insert(place, {std::string(key), std::move(replacement)});
+    object_.members.push_back({std::string(key), std::move(*parsed)});
   }
   overrides_.insert_or_assign(std::string(key), false);
   return {};
@@ -229,38 +147,37 @@ Status JsonObject::refuse_unread_overrides() const {
   return {};
 }
 
-const JsonValue* JsonObject::find(std::string_view key) const {
+const JsonTree* JsonObject::find(std::string_view key) const {
   if (const auto overridden = overrides_.find(key); overridden != overrides_.end()) overridden->second = true;
-  const JsonValue* const value = find_member(members_, key);
-  return value == nullptr || scalar_of<std::monostate>(*value) != nullptr ? nullptr : value;
+  return object_.find(key);
 }
 
 bool JsonObject::has(std::string_view key) const { return find(key) != nullptr; }
 
 Result<uint64_t> JsonObject::required_uint(std::string_view key, uint64_t min, uint64_t max) const {
-  const JsonValue* const value = find(key);
+  const JsonTree* const value = find(key);
   if (value == nullptr) return std::unexpected(absent(source_, key).error());
-  SUTRA_ASSIGN(const uint64_t number, converted(source_, key, "an integer >= 0", *value, as_uint));
+  SUTRA_ASSIGN(const uint64_t number, converted(source_, key, "an integer >= 0", *value, as<uint64_t>));
   return in_range(source_, key, number, min, max);
 }
 
 Result<double> JsonObject::required_float(std::string_view key, double min, double max) const {
-  const JsonValue* const value = find(key);
+  const JsonTree* const value = find(key);
   if (value == nullptr) return std::unexpected(absent(source_, key).error());
   SUTRA_ASSIGN(const double number, converted(source_, key, "a number", *value, as_float));
   return in_range(source_, key, number, min, max);
 }
 
 Result<bool> JsonObject::required_bool(std::string_view key) const {
-  const JsonValue* const value = find(key);
+  const JsonTree* const value = find(key);
   if (value == nullptr) return std::unexpected(absent(source_, key).error());
-  return converted(source_, key, "a boolean", *value, as_bool);
+  return converted(source_, key, "a boolean", *value, as<bool>);
 }
 
 Result<std::string> JsonObject::required_string(std::string_view key) const {
-  const JsonValue* const value = find(key);
+  const JsonTree* const value = find(key);
   if (value == nullptr) return std::unexpected(absent(source_, key).error());
-  return converted(source_, key, "a string", *value, as_string);
+  return converted(source_, key, "a string", *value, as<std::string>);
 }
 
 Result<uint64_t> JsonObject::optional_uint(std::string_view key, uint64_t fallback, uint64_t min, uint64_t max) const {
@@ -280,7 +197,7 @@ Result<std::string> JsonObject::optional_string(std::string_view key, std::strin
 }
 
 Result<std::vector<uint64_t>> JsonObject::optional_uints(std::string_view key) const {
-  return converted_array(source_, key, "an array of integers >= 0", find(key), as_uint);
+  return converted_array(source_, key, "an array of integers >= 0", find(key), as<uint64_t>);
 }
 
 Result<std::vector<double>> JsonObject::optional_floats(std::string_view key) const {
@@ -288,20 +205,22 @@ Result<std::vector<double>> JsonObject::optional_floats(std::string_view key) co
 }
 
 Result<std::vector<std::string>> JsonObject::optional_strings(std::string_view key) const {
-  return converted_array(source_, key, "an array of strings", find(key), as_string);
+  return converted_array(source_, key, "an array of strings", find(key), as<std::string>);
 }
 
 Result<std::optional<JsonObject>> JsonObject::optional_object(std::string_view key) const {
-  const JsonValue* const value = find(key);
+  const JsonTree* const value = find(key);
   if (value == nullptr) return std::nullopt;
-  const auto* const members = std::get_if<JsonMembers>(&value->value);
-  if (members == nullptr) return std::unexpected(wrong_type(source_, key, "an object", *value).error());
-  return JsonObject(concat(source_, ": ", key), *members);
+  if (value->kind != JsonTree::Kind::kObject) {
+    return std::unexpected(wrong_type(source_, key, "an object", *value).error());
+  }
+  return JsonObject(concat(source_, ": ", key), *value);
 }
 
 std::vector<std::string> JsonObject::keys() const {
   std::vector<std::string> keys;
-  for (const JsonMember& member : members_) keys.push_back(member.key);
+  for (const JsonMember& member : object_.members) keys.push_back(member.key);
+  std::ranges::sort(keys);
   return keys;
 }
 

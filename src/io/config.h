@@ -11,29 +11,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "base/error.h"
-#include "base/json.h"
+#include "base/json_tree.h"
 
 namespace sutra {
 
-// A tree costs up to 40 times its text, so only small texts are read this way.
 inline constexpr size_t kMaxConfigBytes = size_t{1} << 20;
-
-struct JsonValue;
-struct JsonMember;
-using JsonArray = std::vector<JsonValue>;
-using JsonMembers = std::vector<JsonMember>;  // sorted by key, each once
-
-struct JsonValue {
-  std::variant<JsonScalar, JsonArray, JsonMembers> value;
-};
-struct JsonMember {
-  std::string key;
-  JsonValue value;
-};
 
 class JsonObject {
  public:
@@ -77,12 +62,12 @@ class JsonObject {
   [[nodiscard]] std::vector<std::string> keys() const;
 
  private:
-  JsonObject(std::string source, JsonMembers members) : source_(std::move(source)), members_(std::move(members)) {}
+  JsonObject(std::string source, JsonTree object) : source_(std::move(source)), object_(std::move(object)) {}
   // Null for an absent key and for the value null.
-  [[nodiscard]] const JsonValue* find(std::string_view key) const;
+  [[nodiscard]] const JsonTree* find(std::string_view key) const;
 
   std::string source_;  // "config.json", or "config.json: quantization_config" for a nested object
-  JsonMembers members_;
+  JsonTree object_;
   // Overridden keys, and whether a getter has asked for them.
   mutable std::map<std::string, bool, std::less<>> overrides_;
 };

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "text/json_tree.h"
+#include "text/json_members.h"
 
 namespace sutra::text {
 

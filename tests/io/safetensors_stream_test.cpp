@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <limits>
 #include <string>
 
@@ -164,12 +164,12 @@ TEST_CASE("safetensors stream refuses a 43-byte bomb without an allocation that 
     REQUIRE(file.size() == 43);
     reset_peak_memory();
     const uint64_t before = memory_use().current_bytes;
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     const auto tensors = load(file);
-    const auto elapsed = std::chrono::steady_clock::now() - start;
+    const std::clock_t elapsed = std::clock() - start;  // processor time: other programs do not count
     CHECK_FALSE(tensors.has_value());
     CHECK(memory_use().peak_bytes - before <= file.size());
-    CHECK(elapsed < std::chrono::milliseconds(10));
+    CHECK(elapsed < CLOCKS_PER_SEC / 100);
   }
 }
 

@@ -13,6 +13,22 @@ TEST_CASE("a shape refuses zero, more than eight dimensions and products that wr
   CHECK(code_of({uint64_t{1} << 40, uint64_t{1} << 40}) == ErrorCode::kTooLarge);
 }
 
+TEST_CASE("a shape that may have a zero has no elements, and its other dimensions may still not wrap") {
+  const auto shape = Shape::from_dims(std::vector<uint64_t>{4, 0, 2}, ZeroDims::kAllow);
+  REQUIRE(shape);
+  CHECK(shape->n_elements() == 0);
+  CHECK(shape->to_string() == "[4, 0, 2]");
+  const std::vector<uint64_t> wraps = {0, uint64_t{1} << 40, uint64_t{1} << 40};
+  CHECK(Shape::from_dims(wraps, ZeroDims::kAllow).error().code == ErrorCode::kTooLarge);
+}
+
+TEST_CASE("dtype_from_name undoes dtype_name and knows nothing else") {
+  for (const Dtype dtype : {Dtype::kF64, Dtype::kF32, Dtype::kBF16, Dtype::kI8, Dtype::kU64, Dtype::kBool}) {
+    CHECK(dtype_from_name(dtype_name(dtype)) == dtype);
+  }
+  for (const std::string_view name : {"", "f32", "F3", "F322", "?"}) CHECK_FALSE(dtype_from_name(name).has_value());
+}
+
 TEST_CASE("a shape knows its elements and prints itself") {
   const Shape shape = {4, 384};
   CHECK(shape.n_elements() == 1536);
