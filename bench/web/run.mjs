@@ -67,7 +67,9 @@ runMain(async () => {
   const browser = await chromium.launch({ executablePath, args: browserFlags });
   try {
     const page = await browser.newPage();
-    page.on('console', (message) => console.error(`[page] ${message.text()}`));
+    page.on('console', (message) => {
+      if (!message.location().url.endsWith('/favicon.ico')) console.error(`[page] ${message.text()}`);
+    });
     await page.goto(`${server.url}bench/index.html`);
     const measured = await page.evaluate(async (wish) => {
       const { measure } = await import(/** @type {string} */ ('/bench/page.mjs'));

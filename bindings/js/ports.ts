@@ -55,7 +55,8 @@ function createWebWorker(): Worker {
   if (typeof Worker === 'undefined')
     return raise('unsupported', 'workers are not available here', { hint: 'Pass worker: false.' });
   try {
-    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: workerName });
+    // Written out, the name too: bundlers look for exactly this form.
+    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'sutra-worker' });
   } catch {
     return startFromOtherOrigin();
   }

@@ -265,14 +265,15 @@ class CacheEntry {
   async *readParts({ bytes }: FileRecord, parts: number): AsyncGenerator<Uint8Array> {
     for (let part = 0; part < parts; part++) {
       const response = await this.#cache.match(this.#key(String(part)));
-      const content = new Uint8Array((await response?.arrayBuffer()) ?? new ArrayBuffer(0));
       const expected = Math.min(partBytes, bytes - part * partBytes);
-      if (content.length !== expected)
-        raise(
-          'truncated',
-          `the cached part ${part} of ${this.#url} has ${content.length} bytes instead of ${expected}`,
-        );
-      yield content;
+      let found = 0;
+      if (response?.body)
+        for await (const chunk of readStream(response.body)) {
+          found += chunk.length;
+          yield chunk;
+        }
+      if (found !== expected)
+        raise('truncated', `the cached part ${part} of ${this.#url} has ${found} bytes instead of ${expected}`);
     }
   }
 
