@@ -31,7 +31,7 @@ export async function startEngine(
       return { heap, runtime: { ...candidate, worker: request.ownThread, why: reasons.join(' ') } };
     } catch (error) {
       lastError = error;
-      reasons.push(`The build ${nameOf(candidate)} was left out: ${(error as Error).message}.`);
+      reasons.push(`The build ${nameOf(candidate)} was left out: ${(error as Error).message.replace(/\.$/, '')}.`);
       // Wrong arithmetic is wrong with any number of threads; everything else is first blamed on the threads.
       const isWrong = error instanceof SutraError && error.code === 'self_test_failed';
       rest = rest.slice(1).filter(({ artefact }) => !isWrong || artefact !== candidate.artefact);
