@@ -20,7 +20,6 @@ export default defineConfig({
   timeout: 90_000,
   expect: { timeout: 30_000 },
   forbidOnly: process.env.CI !== undefined,
-  reporter: [['list'], ['json', { outputFile: 'report/results.json' }]],
   use: {
     baseURL: `http://localhost:${isolatedPort}/`,
     viewport: { width: 1280, height: 800 },

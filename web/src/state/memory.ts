@@ -81,8 +81,8 @@ async function loadNearest(session: Session, key: string, passages: readonly Pas
       await session.loadState(memory);
       return length;
     } catch (error) {
-      // Another model under the same name (an update of the page): its memory is of no use, the text still is.
-      if (!isCode(error, 'state_mismatch') && !isCode(error, 'malformed')) throw error;
+      // Another model under the same name (an update of the page), or damaged in storage: the text is still there.
+      if (isCode(error, 'worker_crashed') || isCode(error, 'disposed')) throw error;
     }
   }
   return 0;
