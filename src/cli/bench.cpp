@@ -17,6 +17,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 struct Options {
   ModelOptions model;
   size_t n_prompt = 512, n_generate = 128;
+  bool json = false;  // has no effect
 };
 
 // One measured run: token ids in, token ids out, no tokenizer.
@@ -83,7 +84,7 @@ Run add_bench(CLI::App& app) {
   options->model.add_to(app);
   app.add_option("--prompt-tokens", options->n_prompt, "length of the prompt")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--gen-tokens", options->n_generate, "tokens to decode")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_flag("--json", "accepted for symmetry with the other commands: the output is always one JSON object");
+  app.add_flag("--json", options->json, "accepted for symmetry with the other commands: the output is always one JSON object");
   return [options] { return run(*options); };
 }
 
