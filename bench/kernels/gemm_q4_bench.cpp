@@ -29,8 +29,8 @@ constexpr size_t kCachedRows = 512;           // 0.5 MB packed
 constexpr size_t kPieceRows = 4096;           // 4 MB: what is timed at once
 constexpr size_t kStreamedRows = 256 * 1024;  // 275 MB packed
 
-// Seconds of one call: the fastest tenth of 200 samples of about 1 ms. Whatever else runs on the machine only adds
-// time, and samples shorter than a scheduler's time slice mostly miss it.
+// Seconds of one call: the best of 300 samples of about 1 ms. Whatever else runs on the machine, on this core's other
+// thread too, only adds time, and samples shorter than a scheduler's time slice can miss it.
 template <class Body>
 double seconds_of(const Body& body) {
   using Clock = std::chrono::steady_clock;
@@ -43,10 +43,9 @@ double seconds_of(const Body& body) {
   for (double warm_up = 0; warm_up < 0.3;) warm_up += time(1);
   const double once = std::min({time(1), time(1), time(1)});
   const size_t n = static_cast<size_t>(std::max(1.0, 1e-3 / std::max(once, 1e-9)));
-  std::vector<double> samples(200);
-  for (double& sample : samples) sample = time(n) / static_cast<double>(n);
-  std::nth_element(samples.begin(), samples.begin() + 20, samples.end());
-  return samples[20];
+  double best = once;
+  for (int sample = 0; sample < 300; ++sample) best = std::min(best, time(n) / static_cast<double>(n));
+  return best;
 }
 
 // A buffer too large for any cache, visited in pieces short enough to be timed.

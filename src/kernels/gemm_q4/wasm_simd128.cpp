@@ -13,11 +13,45 @@
 namespace sutra::kernels::simd128 {
 namespace {
 
-constexpr uint16_t kMask = 0x000f;
-constexpr uint16_t kMask16 = 0x00f0;
+constexpr uint32_t kMask = 0x000f000f;
+constexpr uint32_t kMask16 = 0x00f000f0;
 
 v128_t dot(const int16_t* x, v128_t weights, v128_t sum) {
   return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_v128_load32_splat(x), weights));
+}
+
+// Σ q·xq of kVectors × 4 rows over the blocks from `block` to `end`, for kTokens tokens: sums[16 t + 4 v + row].
+template <size_t kTokens, size_t kVectors>
+void dot_blocks(const std::byte* block, const std::byte* end, const int16_t* const (&pairs)[kTokens], size_t offset,
+                int32_t* sums) {
+  const v128_t mask = load_splat(kMask);
+  const v128_t mask_16 = load_splat(kMask16);
+  const int16_t* x[kTokens];
+  for (size_t t = 0; t < kTokens; ++t) x[t] = pairs[t] + offset;
+  v128_t sum[kTokens][kVectors] = {};
+  v128_t sum_16[kTokens][kVectors] = {};
+  for (; block < end; block += kQ4BlockBytes) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      const v128_t packed = wasm_v128_load(block + v * 16);
+      const v128_t upper = wasm_u16x8_shr(packed, 8);
+      const v128_t w0 = wasm_v128_and(packed, mask);
+      const v128_t w1 = wasm_v128_and(packed, mask_16);
+      const v128_t w2 = wasm_v128_and(upper, mask);
+      const v128_t w3 = wasm_v128_and(upper, mask_16);
+      for (size_t t = 0; t < kTokens; ++t) {
+        sum[t][v] = dot(x[t], w0, sum[t][v]);
+        sum_16[t][v] = dot(x[t] + 2, w1, sum_16[t][v]);
+        sum[t][v] = dot(x[t] + 4, w2, sum[t][v]);
+        sum_16[t][v] = dot(x[t] + 6, w3, sum_16[t][v]);
+      }
+    }
+    for (size_t t = 0; t < kTokens; ++t) x[t] += kQ4BlockColumns;
+  }
+  for (size_t t = 0; t < kTokens; ++t) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      wasm_v128_store(sums + t * kQ4TileRows + v * 4, wasm_i32x4_add(sum[t][v], wasm_i32x4_shr(sum_16[t][v], 4)));
+    }
+  }
 }
 
 struct Inner {
@@ -25,51 +59,26 @@ struct Inner {
   template <Precision P, size_t kTokens>
   static void tile(const TileArgs& args, float* out) {
     constexpr size_t kVectors = 4 / kTokens;
-    const v128_t mask = splat_in_register(kMask);
-    const v128_t mask_16 = splat_in_register(kMask16);
     const int16_t* pairs[kTokens];
-    v128_t y[kTokens][4] = {};
-    for (size_t t = 0; t < kTokens; ++t) pairs[t] = args.x->pairs(args.token + t);
+    const int32_t* x_sums[kTokens];
+    const float* x_scales[kTokens];
+    for (size_t t = 0; t < kTokens; ++t) {
+      pairs[t] = args.x->pairs(args.token + t);
+      x_sums[t] = args.x->sums(args.token + t);
+      x_scales[t] = args.x->scales(args.token + t);
+    }
+    std::fill_n(out, kTokens * kQ4TileRows, 0.0f);
     const std::byte* at = args.tile;
     size_t group = 0;
     for (size_t first = 0; first < args.n_cols; first += args.group_size, ++group) {
       const size_t n_blocks = div_up(std::min(args.group_size, args.n_cols - first), kQ4BlockColumns);
       const std::byte* tail = at + n_blocks * kQ4BlockBytes;
-      for (size_t v0 = 0; v0 < 4; v0 += kVectors) {
-        v128_t sum[kTokens][kVectors] = {};
-        v128_t sum_16[kTokens][kVectors] = {};
-        const int16_t* x[kTokens];
-        for (size_t t = 0; t < kTokens; ++t) x[t] = pairs[t] + first;
-        for (const std::byte* block = at + v0 * 16; block < tail; block += kQ4BlockBytes) {
-          for (size_t v = 0; v < kVectors; ++v) {
-            const v128_t packed = wasm_v128_load(block + v * 16);
-            const v128_t upper = wasm_u16x8_shr(packed, 8);
-            const v128_t w0 = wasm_v128_and(packed, mask);
-            const v128_t w1 = wasm_v128_and(packed, mask_16);
-            const v128_t w2 = wasm_v128_and(upper, mask);
-            const v128_t w3 = wasm_v128_and(upper, mask_16);
-            for (size_t t = 0; t < kTokens; ++t) {
-              sum[t][v] = dot(x[t], w0, sum[t][v]);
-              sum_16[t][v] = dot(x[t] + 2, w1, sum_16[t][v]);
-              sum[t][v] = dot(x[t] + 4, w2, sum[t][v]);
-              sum_16[t][v] = dot(x[t] + 6, w3, sum_16[t][v]);
-            }
-          }
-          for (size_t t = 0; t < kTokens; ++t) x[t] += kQ4BlockColumns;
-        }
-        for (size_t v = 0; v < kVectors; ++v) {
-          const GroupTail group_tail(tail, v0 + v);
-          for (size_t t = 0; t < kTokens; ++t) {
-            const v128_t total = wasm_i32x4_add(sum[t][v], wasm_i32x4_shr(sum_16[t][v], 4));
-            y[t][v0 + v] = group_tail.add(y[t][v0 + v], total, args.x->sums(args.token + t)[group],
-                                          args.x->scales(args.token + t)[group]);
-          }
-        }
+      alignas(16) int32_t sums[kTokens * kQ4TileRows];
+      for (size_t v = 0; v < 4; v += kVectors) {
+        dot_blocks<kTokens, kVectors>(at + v * 16, tail, pairs, first, sums + v * 4);
       }
+      add_group(tail, sums, x_sums, x_scales, group, out);
       at = tail + kQ4GroupTailBytes;
-    }
-    for (size_t t = 0; t < kTokens; ++t) {
-      for (size_t v = 0; v < 4; ++v) wasm_v128_store(out + t * kQ4TileRows + v * 4, y[t][v]);
     }
   }
 };
