@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { type LoadOptions, load, type ModelSource, probe, SutraError, Tokenizer } from 'sutra-web';
-import { goldenModels, readTensors, shippedModels } from './models.ts';
+import { goldenCases, readTensors, shippedModels } from './models.ts';
 
-const folder = goldenModels[0]!;
+const { folder } = goldenCases[0]!;
 const read = (name: string) => new Uint8Array(readFileSync(join(folder, name)));
 const good = () => ({ 'config.json': read('config.json'), 'model.safetensors': read('model.safetensors') });
 const expected = readTensors(join(folder, 'expected.safetensors'));

@@ -1,6 +1,6 @@
 // The models that the tests run: small ones in the repository, the shipped ones, and the shared ones where they are.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 const project = join(import.meta.dirname, '../..');
 const shared = process.env.SUTRA_SHARED ?? join(project, '../shared');
@@ -12,8 +12,27 @@ const folders = (root: string, needed: string) =>
         .filter((path) => existsSync(join(path, needed)))
     : [];
 
-/** Random weights with the logits of independent implementations; no tokenizer. */
-export const goldenModels = folders(join(project, 'tests/golden/models'), 'expected.safetensors');
+export interface GoldenCase {
+  readonly name: string;
+  readonly folder: string;
+  readonly expected: string;
+}
+
+const golden = (name: string, folder: string, expected = folder): GoldenCase[] => {
+  const path = join(expected, 'expected.safetensors');
+  return existsSync(path) ? [{ name, folder, expected: path }] : [];
+};
+const sharedGolden = join(shared, 'golden/models');
+
+/** Random weights with logits and states of independent implementations; no tokenizer. The first is in the repository. */
+export const goldenCases: GoldenCase[] = [
+  ...folders(join(project, 'tests/golden/models'), 'expected.safetensors').flatMap((folder) =>
+    golden(basename(folder), folder),
+  ),
+  ...golden('rwkv7/hf', join(sharedGolden, 'rwkv7/hf'), join(sharedGolden, 'rwkv7')),
+  ...golden('mamba-tied', join(sharedGolden, 'mamba-tied')),
+  ...golden('mamba-bias', join(sharedGolden, 'mamba-bias')),
+];
 /** What the repository ships: 4-bit, with tokenizers. */
 export const shippedModels = folders(join(project, 'models'), 'tokenizer.json');
 /** Float checkpoints with reference logits and greedy ids. */
@@ -23,9 +42,10 @@ export const storyModels = [...shippedModels, ...referenceModels];
 
 export type Tensors = Map<string, { dtype: string; shape: number[]; values: Float32Array | Int32Array }>;
 
+export const readTensors = (path: string): Tensors => parseTensors(readFileSync(path));
+
 /** A safetensors file of F32, I32 and I64 tensors. */
-export function readTensors(path: string): Tensors {
-  const file = readFileSync(path);
+export function parseTensors(file: Buffer): Tensors {
   const headerBytes = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString('utf8', 8, 8 + headerBytes));
   const tensors: Tensors = new Map();

@@ -1,0 +1,69 @@
+// npm run bench:web: the package in Chromium, measured; and what it says when it is called wrongly.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { goldenCases, shippedModels } from './models.ts';
+
+const project = join(import.meta.dirname, '../..');
+const paths = join(project, 'build/setup/paths.json');
+const found: { browser?: string } = existsSync(paths) ? JSON.parse(readFileSync(paths, 'utf8')) : {};
+const browser = found.browser ?? process.env.CHROME_BIN ?? '/usr/bin/chromium';
+const skip = existsSync(browser) ? false : 'no Chromium is set up';
+
+function bench(...args: string[]) {
+  const env = { ...process.env, SUTRA_CHROMIUM: browser, INIT_CWD: project };
+  const script = join(project, 'bench/web/run.mjs');
+  return spawnSync(process.execPath, [script, ...args], { encoding: 'utf8', env, timeout: 300_000 });
+}
+
+for (const [artefact, threads] of [
+  ['relaxed', 2],
+  ['simd128', 1],
+] as const)
+  test(`it prints one JSON object (${artefact}, ${threads} threads)`, { skip }, () => {
+    const model = shippedModels[0] ?? goldenCases[0]!.folder;
+    const few = ['--prompt-tokens', '70', '--gen-tokens', '9'];
+    const { status, stdout, stderr } = bench(
+      '--model',
+      model,
+      '--artefact',
+      artefact,
+      '--threads',
+      `${threads}`,
+      ...few,
+      '--json',
+    );
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout.trim().split('\n').length, 1);
+    const measured = JSON.parse(stdout);
+    assert.deepEqual([measured.artefact, measured.threads], [artefact, threads]);
+    for (const key of [
+      'load_ms',
+      'first_token_ms',
+      'prefill_tokens_per_s',
+      'decode_tokens_per_s',
+      'peak_wasm_bytes',
+      'model_bytes',
+    ])
+      assert.ok(measured[key] > 0, `${key}: ${measured[key]}`);
+    assert.ok(measured.peak_wasm_bytes >= measured.model_bytes);
+  });
+
+test('wrong arguments are named on standard error and nothing is printed', () => {
+  const cases: [string[], RegExp][] = [
+    [[], /--model/],
+    [['--model', '/nowhere'], /nowhere.*config\.json/],
+    [['--model', goldenCases[0]!.folder, '--gen-tokens', 'many'], /gen-tokens.*many/],
+    [['--model', goldenCases[0]!.folder, '--artefact', 'avx2'], /artefact.*avx2/],
+    [['--model', goldenCases[0]!.folder, '--speed'], /--speed/],
+  ];
+  for (const [args, message] of cases) {
+    const { status, stdout, stderr } = bench(...args);
+    assert.notEqual(status, 0);
+    assert.equal(stdout, '');
+    assert.match(stderr, message);
+    assert.ok(!stderr.includes('    at '), 'no stack trace for a wrong argument');
+  }
+});

@@ -1,0 +1,53 @@
+// The native program and the package are one engine: the same tokens, and states that either can continue.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { test } from 'node:test';
+import { type Artefact, load } from 'sutra-web';
+import { shippedModels } from './models.ts';
+
+const program = join(import.meta.dirname, '../../build/sutra');
+const skip = existsSync(program) ? false : 'build/sutra is not built';
+const prompt = 'Once upon a time there was a fox who';
+const native = (...args: string[]) => execFileSync(program, args, { encoding: 'utf8' });
+
+for (const folder of shippedModels)
+  for (const artefact of ['relaxed', 'simd128'] as Artefact[])
+    test(`${basename(folder)} writes the same 200 greedy tokens natively and in ${artefact}`, { skip }, async () => {
+      const length = ['--max-tokens', '200', '--temperature', '0'];
+      const expected = JSON.parse(native('generate', '--model', folder, '--prompt', prompt, ...length, '--json'));
+      const model = await load(`${folder}/`, { artefact });
+      const ids: number[] = [];
+      let text = '';
+      for await (const piece of model.generate(prompt, { maxTokens: 200, temperature: 0 })) {
+        if (piece.id >= 0) ids.push(piece.id);
+        text += piece.text;
+      }
+      await model.dispose();
+      assert.deepEqual(ids, expected.ids);
+      assert.equal(text, expected.text);
+    });
+
+for (const folder of shippedModels)
+  test(`a state of ${basename(folder)} is the same file natively and in the package`, { skip }, async () => {
+    const root = mkdtempSync(join(tmpdir(), 'sutra-test-'));
+    try {
+      const file = join(root, 'state.safetensors');
+      const model = await load(`${folder}/`);
+      const ids = await model.tokenizer.encode(prompt);
+      native('state', '--model', folder, '--ids', ids.join(','), '--save', file);
+      const session = await model.createSession();
+      await session.append(ids);
+      assert.deepEqual(Buffer.from(await session.saveState()), readFileSync(file));
+      await session.append(' said');
+      await session.loadState(new Uint8Array(readFileSync(file)));
+      assert.equal(session.position, ids.length);
+      writeFileSync(file, await session.saveState());
+      native('state', '--model', folder, '--ids', '5', '--load', file);
+      await model.dispose();
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
