@@ -43,7 +43,8 @@ const MADE_HOW =
   'Quantised to 4 bits (round to nearest, groups of 128, embedding and head included) with `sutra quantize --method rtn`.';
 
 /** @param {string[]} args */
-const json = (args) => JSON.parse(execFileSync(sutra, [...args, '--json'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+const json = (args) =>
+  JSON.parse(execFileSync(sutra, [...args, '--json'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
 
 /** @param {number} bytes */
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -119,5 +120,7 @@ It repeats views and words of books from 1865 to 1920 and of simple children's s
 const models = MODELS.map(make);
 writeFileSync(join(project, 'models/catalog.json'), `${JSON.stringify({ models }, null, 2)}\n`);
 for (const { id, bytes, perplexity } of models) {
-  console.log(`${id}: ${megabytes(bytes)}, perplexity ${perplexity.float.toFixed(3)} → ${perplexity.quantised.toFixed(3)}`);
+  console.log(
+    `${id}: ${megabytes(bytes)}, perplexity ${perplexity.float.toFixed(3)} → ${perplexity.quantised.toFixed(3)}`,
+  );
 }

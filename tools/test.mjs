@@ -15,6 +15,7 @@ import { failure, reportFolder, sum } from './test/stage.mjs';
 /** @type {Record<string, Stage>} */
 const kStages = {
   checks: { what: 'layers, format, lint, types', needs: ['js', 'format'], run: sourceChecks },
+  tools: { what: 'set-up and server', needs: ['js'], run: () => nodeTests('tools', []) },
   native: {
     what: 'native, address and undefined-behaviour sanitizers',
     needs: ['native', 'tests'],
@@ -29,11 +30,15 @@ const kStages = {
     needs: ['js', 'wasm', 'wasm-tests', 'browser'],
     run: () => wasmTests('browser'),
   },
-  js: { what: 'package source', needs: ['js', 'wasm', 'native'], run: () => nodeTests('js') },
+  js: {
+    what: 'package source',
+    needs: ['js', 'wasm', 'native'],
+    run: () => nodeTests('js', ['native', 'wasm', 'package']),
+  },
   package: {
     what: 'package as published',
     needs: ['js', 'wasm', 'native', 'browser'],
-    run: () => nodeTests('package'),
+    run: () => nodeTests('package', ['native', 'wasm', 'package']),
   },
   size: { what: 'package files and size budget', needs: ['js', 'wasm'], run: packageChecks },
   e2e: { what: 'user stories in Chromium', needs: ['js', 'wasm', 'browser'], run: e2eTests },

@@ -1,4 +1,4 @@
-// The package's tests, with node:test under Node 24.
+// Tests in JavaScript and TypeScript, with node:test under Node 24.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from '../build.mjs';
@@ -6,13 +6,16 @@ import { repoRoot } from '../lib/run.mjs';
 import { setupPaths } from '../setup.mjs';
 import { failure, readReport, reportFolder, runTests } from './stage.mjs';
 
-/** @param {string} name of a folder in tests/ */
-export async function nodeTests(name) {
+/**
+ * @param {string} name of a folder in tests/
+ * @param {import('../build.mjs').Product[]} products that the tests use
+ */
+export async function nodeTests(name, products) {
   const folder = join(repoRoot, 'tests', name);
   const files = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
   const tests = files.filter((file) => /\.test\.(mjs|js|ts)$/.test(file)).sort();
   if (tests.length === 0) return failure(`${name}: there is no tests/${name}/*.test.*`);
-  await build(['native', 'wasm', 'package']);
+  if (products.length > 0) await build(products);
   const report = join(reportFolder(), `${name}.json`);
   rmSync(report, { force: true });
   const reporters = [
