@@ -73,7 +73,7 @@ test('sentences are spoken, not tokens', async ({ page, writer }) => {
   const tokens = Number(/(\d+) tokens(?!\/)/.exec((await writer.facts.textContent()) ?? '')?.[1]);
   expect(spoken.length).toBeGreaterThan(1);
   expect(spoken.length).toBeLessThan(tokens / 4);
-  expect(spoken.at(-1)).toContain('It reached the length you set.');
+  expect(spoken.at(-1)).toContain('Reached the set length');
 });
 
 for (const [name, width, height] of [

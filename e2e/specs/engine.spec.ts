@@ -84,5 +84,5 @@ test('a crash while it writes keeps what was written', async ({ page, writer, wa
   });
   await expect(writer.problem).toContainText('The engine stopped and was started again');
   expect((await writer.read(writer.models)).length).toBeGreaterThan(5);
-  await expect(writer.facts).toContainText('It stopped because of an error.');
+  await expect(writer.facts).toContainText('Stopped by an error');
 });

@@ -7,14 +7,17 @@ import { deleteMemory, listMemories, readMemory, type StoredMemory, writeMemory 
 import type { Passage, Story } from './story';
 
 const KEPT_BYTES = 64 * 1024 * 1024;
-const STORED_PASSAGES = 32;
+const STORED_BYTES = 32 * 1024 * 1024;
 // Long texts are read in slices, so that there is progress to show and a place to stop.
 const SLICE_TOKENS = 256;
 
 const kept = new Map<string, StoredMemory>();
+/** Of the model in use; the same for every passage. */
+let memoryBytes = 0;
 
 /** Keeps what `model` remembers after a passage, here and for the next visit. */
 export function remember(passage: string, model: string, bytes: Uint8Array): void {
+  memoryBytes = bytes.byteLength;
   kept.delete(passage);
   kept.set(passage, { model, bytes });
   let size = 0;
@@ -30,7 +33,8 @@ export function remember(passage: string, model: string, bytes: Uint8Array): voi
 /** Drops stored memories of passages that are no longer in the text, and the oldest beyond a limit. */
 export async function tidyMemories(story: Story): Promise<void> {
   const order = story.versions.flatMap((version) => version.passages.map((passage) => passage.id));
-  const wanted = new Set(order.slice(-STORED_PASSAGES));
+  const room = Math.max(1, Math.floor(STORED_BYTES / Math.max(1, memoryBytes)));
+  const wanted = new Set(order.slice(-room));
   for (const passage of await listMemories()) if (!wanted.has(passage)) await deleteMemory(passage);
 }
 

@@ -206,13 +206,13 @@ const amendWriting = (values: Partial<Writing>): void => {
 export function sayEnding(ending: Ending): string {
   switch (ending) {
     case 'length':
-      return 'It reached the length you set.';
+      return 'Reached the set length';
     case 'eos':
-      return 'The model ended its text here.';
+      return 'Ended by the model';
     case 'stopped':
-      return 'You stopped it.';
+      return 'Stopped by you';
     case 'failed':
-      return 'It stopped because of an error.';
+      return 'Stopped by an error';
   }
 }
 
