@@ -55,8 +55,10 @@ std::vector<float> mixed_arguments(size_t n, uint64_t seed) {
   Random random(seed);
   std::vector<float> values(n);
   for (float& value : values) {
-    value = random.integer(0, 2) == 0 ? kSpecial[random.integer(0, std::ssize(kSpecial) - 1)]
-                                      : random.uniform(-30.0f, 30.0f);
+    const int64_t kind = random.integer(0, 2);
+    if (kind == 0) value = kSpecial[random.integer(0, std::ssize(kSpecial) - 1)];
+    if (kind == 1) value = random.uniform(-1.0f, 1.0f);
+    if (kind == 2) value = random.uniform(-30.0f, 30.0f);
   }
   return values;
 }
