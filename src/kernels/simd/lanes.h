@@ -1,7 +1,7 @@
 // What kernel bodies share whatever the vector type: partial vectors, loops over lanes, the one summation order.
 //
 // A body is a template over a vector type V (f32x1.h, f32x4_wasm.h, f32x4_neon.h, f32x8_avx2.h), written once and
-// instantiated by each variant's file. V has kLanes; load, store, keep, splat, zero; + − · / and negation; min, max,
+// instantiated by each variant's file. V has kLanes; load, store, keep, splat, constant, zero; + − · /; min, max,
 // abs, with_sign_of, select_less; bits, from_bits and the integer steps of math.h; sum; load_f16, load_bf16.
 // Intrinsics are used in those four files only.
 //
