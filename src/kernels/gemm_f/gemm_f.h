@@ -7,8 +7,8 @@
 // Preconditions: weights are finite; y overlaps neither input; first_row ≤ last_row ≤ N. Nothing needs alignment beyond
 // its own element type. K = 0 gives zeros.
 // Numerics: weights are widened to float32 exactly, products and sums are float32. Partial sum i (0 ≤ i < 16) takes
-// k = i, i + 16, … in order; then the sixteen are added as a tree: i + (i+8), i + (i+4), i + (i+2), i + (i+1). This order
-// depends on K alone, so prefill, single steps, any row range and every variant give the same bits.
+// k = i, i + 16, … in order; then the sixteen are added as a tree: i + (i+8), i + (i+4), i + (i+2), i + (i+1). The
+// order depends on K alone: prefill, single steps, any row range and every variant give the same bits.
 // Error: |y − exact| ≤ (K/16 + 5) · 2^-24 · Σ|w·x| to first order.
 #pragma once
 

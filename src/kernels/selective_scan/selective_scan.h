@@ -11,8 +11,8 @@
 // Numerics: float32; Σ_s ascends from s = 0, D·u is added last; (dt·u) is rounded before it meets B. exp is that of
 // elementwise.h. Channels are independent, so all variants, any channel range and any split of the tokens give the same
 // bits.
-// Source: Gu and Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", section 3 (zero-order hold
-// for A, Euler for B, as in the authors' code).
+// Source: Gu and Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", section 3
+// (zero-order hold for A, Euler for B, as in the authors' code).
 #pragma once
 
 #include <cstddef>
