@@ -1,7 +1,6 @@
 #include "model/mamba.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/conv1d/conv1d.h"
 #include "kernels/elementwise/elementwise.h"
@@ -187,8 +186,10 @@ Result<Mamba::Block> Mamba::take_block(size_t layer, TensorMap& tensors, const M
   SUTRA_ASSIGN(b.dt_bias, take_vector(tensors, mixer + "dt_proj.bias", {c.d_inner}));
   SUTRA_ASSIGN(const Tensor A_log, take_vector(tensors, mixer + "A_log", {c.d_inner, c.d_state}));
   SUTRA_ASSIGN(b.A, transposed(A_log, c.d_inner, c.d_state));
-  // In double and rounded once, so that every platform's library gives the same float.
-  for (float& value : b.A.as<float>()) value = static_cast<float>(-std::exp(static_cast<double>(value)));
+  // The kernels' exp, not the platform's: A must have the same bits everywhere.
+  const auto A = b.A.as<float>();
+  kernels::exp(A.data(), A.size(), A.data());
+  for (float& value : A) value = -value;
   SUTRA_ASSIGN(b.D, take_vector(tensors, mixer + "D", {c.d_inner}));
   SUTRA_ASSIGN(b.out_proj, linear("out_proj", c.d_model, c.d_inner));
   if (c.use_bias) {
