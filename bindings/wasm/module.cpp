@@ -178,9 +178,10 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_finish() {
   in.engine = std::move(*engine);
   const ModelInfo& info = in.engine->info();
   const text::Tokenizer* tokenizer = in.engine->tokenizer();
-  return in.out.ok({double(info.n_parameters), double(info.weight_bytes), double(info.state_bytes), double(info.n_layer),
-                    double(info.n_embd), double(info.vocab_size), tokenizer ? double(tokenizer->vocab_size()) : 0},
-                   concat(info.architecture, "\n", info.quantization));
+  return in.out.ok(
+      {double(info.n_parameters), double(info.weight_bytes), double(info.state_bytes), double(info.n_layer),
+       double(info.n_embd), double(info.vocab_size), tokenizer ? double(tokenizer->vocab_size()) : 0},
+      concat(info.architecture, "\n", info.quantization));
 }
 
 // A tokenizer without a model. values: its vocabulary
