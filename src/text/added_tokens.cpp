@@ -21,9 +21,10 @@ bool is_class_at(std::string_view text, size_t at, uint32_t classes) {
 }  // namespace
 
 AddedTokenSet::AddedTokenSet(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-  // Stable: of equal contents (after normalization) the file's first counts.
-  std::stable_sort(tokens_.begin(), tokens_.end(),
-                   [](const AddedToken& a, const AddedToken& b) { return a.content < b.content; });
+  // Of equal contents (after normalization) the lowest id counts.
+  std::sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
+    return a.content != b.content ? a.content < b.content : a.id < b.id;
+  });
   for (const AddedToken& token : tokens_) {
     SUTRA_ASSERT(!token.content.empty() && token.content.size() <= kMaxAddedTokenBytes);
     starts_[static_cast<uint8_t>(token.content[0])] = true;

@@ -82,6 +82,7 @@ struct Item {
   char32_t value;
   uint8_t combining_class;
   int32_t change;
+  size_t position;  // among the items before ordering
 };
 
 class Segment {
@@ -90,9 +91,9 @@ class Segment {
   void add(char32_t c) {
     if (c - kHangulBase < kSyllables) {
       const uint32_t index = c - kHangulBase;
-      items_.push_back({kLeadBase + index / (kVowels * kTails), 0, 0});
-      items_.push_back({kVowelBase + index / kTails % kVowels, 0, 1});
-      if (index % kTails != 0) items_.push_back({kTailBase + index % kTails, 0, 1});
+      push(kLeadBase + index / (kVowels * kTails), 0, 0);
+      push(kVowelBase + index / kTails % kVowels, 0, 1);
+      if (index % kTails != 0) push(kTailBase + index % kTails, 0, 1);
       return;
     }
     rest_.assign(1, c);  // what is still to be split, the first part on top
@@ -104,7 +105,7 @@ class Segment {
         rest_.push_back(parts->first);
         continue;
       }
-      items_.push_back({next, properties(next).combining_class, change});
+      push(next, properties(next).combining_class, change);
       change = 1;
     }
   }
@@ -117,7 +118,9 @@ class Segment {
         continue;
       }
       const auto end = std::find_if(first, items_.end(), [](const Item& item) { return item.combining_class == 0; });
-      std::stable_sort(first, end, [](const Item& a, const Item& b) { return a.combining_class < b.combining_class; });
+      std::sort(first, end, [](const Item& a, const Item& b) {
+        return a.combining_class != b.combining_class ? a.combining_class < b.combining_class : a.position < b.position;
+      });
       first = end;
     }
     constexpr size_t kNone = SIZE_MAX;
@@ -146,6 +149,10 @@ class Segment {
   void clear() { items_.clear(); }
 
  private:
+  void push(char32_t value, uint8_t combining_class, int32_t change) {
+    items_.push_back({value, combining_class, change, items_.size()});
+  }
+
   std::vector<Item> items_;
   std::vector<char32_t> rest_;
 };
