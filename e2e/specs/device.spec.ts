@@ -1,3 +1,4 @@
+import { rwkv } from '../support/models.ts';
 import { expect, test } from '../support/test.ts';
 
 test.beforeEach(async ({ page, writer }) => {
@@ -21,7 +22,7 @@ test('one click measures, and the result can be copied', async ({ page, context 
   const result = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
   expect(result.prefillTokensPerS).toBeGreaterThan(0);
   expect(result.decodeTokensPerS).toBeGreaterThan(0);
-  expect(result).toMatchObject({ model: 'fairy-rwkv7', promptTokens: 512, genTokens: 128 });
+  expect(result).toMatchObject({ model: rwkv, promptTokens: 512, genTokens: 128 });
 });
 
 test('a measurement can be cancelled', async ({ page }) => {

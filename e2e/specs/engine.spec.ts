@@ -1,4 +1,5 @@
 // The same page where the browser or the server offers less, and when the engine breaks.
+import { rwkv } from '../support/models.ts';
 import { plainUrl } from '../support/servers.ts';
 import { expect, test } from '../support/test.ts';
 
@@ -64,7 +65,7 @@ test('a crash of the engine is an error like any other: the text stays and the e
     });
   });
   await expect(writer.problem).toContainText('The engine stopped and was started again');
-  await writer.modelIs('fairy-rwkv7');
+  await writer.modelIs(rwkv);
   expect(await writer.read()).toBe(before);
   await writer.button(/^Continue/).click();
   await expect.poll(async () => (await writer.read()).length).toBeGreaterThan(before.length);
@@ -73,8 +74,7 @@ test('a crash of the engine is an error like any other: the text stays and the e
 
 test('a crash while it writes keeps what was written', async ({ page, writer, watch }) => {
   watch.expected.push(/made to fail/);
-  await writer.visit();
-  await writer.setLength(1024);
+  await writer.visitForLongText(1024);
   await writer.draft.press('Enter');
   await expect(writer.models.first()).toContainText(/\w+ \w+/);
   await page.workers()[0]?.evaluate(() => {

@@ -1,3 +1,4 @@
+import { rwkv } from '../support/models.ts';
 import { expect, test } from '../support/test.ts';
 
 test('first visit to first story: one press of Enter', async ({ page, writer }) => {
@@ -10,7 +11,7 @@ test('first visit to first story: one press of Enter', async ({ page, writer }) 
   expect(await writer.read(writer.mine)).toMatch(/^Once upon a time/);
   await expect(writer.facts).toContainText(/\d tokens\/s/);
   await expect(writer.facts).toContainText(/first after \d+ ms/);
-  await expect(writer.facts).toContainText('Reached the set length');
+  await expect(writer.facts).toContainText(/Reached the set length|Ended by the model/);
 });
 
 test('the first word comes within a second of the model being there', async ({ page, writer }) => {
@@ -23,8 +24,7 @@ test('the first word comes within a second of the model being there', async ({ p
 });
 
 test('Esc stops, and the text that stands there stays', async ({ page, writer }) => {
-  await writer.visit();
-  await writer.setLength(1024);
+  await writer.visitForLongText(1024);
   await writer.draft.press('Enter');
   await expect(writer.models.first()).toContainText(/\w+ \w+/);
   await page.keyboard.press('Escape');
@@ -48,8 +48,7 @@ test('Continue goes on where the text ended', async ({ writer }) => {
 
 test('a stopped text continues exactly as if it had not been stopped', async ({ page, writer }) => {
   // The likeliest word every time: the text depends on the memory alone.
-  await page.goto('#prompt=There%20was%20once%20a%20king&temperature=0&max_tokens=160&repetition_penalty=1');
-  await writer.modelIs('fairy-rwkv7');
+  await writer.visitForLongText(512);
   await writer.write();
   const whole = await writer.read();
   await writer.button('Undo').click();
@@ -77,7 +76,7 @@ test('my own words go on after the model’s', async ({ writer }) => {
 
 test('a link fills the fields and writes nothing by itself', async ({ page, writer }) => {
   await page.goto('#prompt=The%20moon%20%3Cb%3Erose%3C%2Fb%3E&temperature=0.3&seed=7');
-  await writer.modelIs('fairy-rwkv7');
+  await writer.modelIs(rwkv);
   await expect(writer.draft).toHaveValue('The moon <b>rose</b>');
   await page.waitForTimeout(500);
   await expect(writer.text).toHaveCount(0);

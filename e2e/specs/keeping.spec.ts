@@ -1,3 +1,4 @@
+import { mamba, rwkv } from '../support/models.ts';
 import { expect, test } from '../support/test.ts';
 
 test('text, versions and settings survive a reload', async ({ page, writer }) => {
@@ -10,7 +11,7 @@ test('text, versions and settings survive a reload', async ({ page, writer }) =>
   const text = await writer.read();
   await page.waitForTimeout(800);
   await page.reload();
-  await writer.modelIs('fairy-rwkv7');
+  await writer.modelIs(rwkv);
   expect(await writer.read()).toBe(text);
   await expect(writer.draft).toHaveValue('And then');
   await writer.button('How it writes').click();
@@ -22,9 +23,9 @@ test('text, versions and settings survive a reload', async ({ page, writer }) =>
 
 test('the model used last is the one that loads', async ({ page, writer }) => {
   await writer.visit();
-  await writer.chooseModel('fairy-mamba');
+  await writer.chooseModel(mamba);
   await page.reload();
-  await writer.modelIs('fairy-mamba');
+  await writer.modelIs(mamba);
 });
 
 test('Clear everything asks first, and then nothing is left', async ({ page, writer }) => {

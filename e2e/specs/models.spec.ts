@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test';
-import { shippedModel, truncatedModel } from '../support/models.ts';
+import { mamba, rwkv, shippedModel, truncatedModel } from '../support/models.ts';
 import { expect, test } from '../support/test.ts';
 
 async function openFolder(page: Page, folder: string): Promise<void> {
@@ -38,7 +38,7 @@ test('both shipped models write, and say honestly what they are', async ({ page,
   }
   await page.keyboard.press('Escape');
   const before = await writer.read();
-  await writer.chooseModel('fairy-mamba');
+  await writer.chooseModel(mamba);
   await expect(page.getByRole('contentinfo')).toContainText('Mamba-1');
   await writer.write(); // the other model reads what the first one wrote
   expect((await writer.read()).startsWith(before.trimEnd())).toBe(true);
@@ -70,7 +70,7 @@ test('a broken model file gives one readable sentence, and the page lives on', a
   await openFolder(page, broken.folder);
   await expect(writer.problem).toContainText('“half-a-model” could not be loaded: a file ends too early');
   await expect(writer.problem.getByText('Details')).toBeVisible();
-  await writer.modelIs('fairy-rwkv7');
+  await writer.modelIs(rwkv);
   expect(await writer.read()).toBe(before);
   await writer.button('Dismiss').click();
   await writer.button(/^Continue/).click();
@@ -98,11 +98,11 @@ test.describe('on a slow line', () => {
     await writer.visit();
     await page.route('**/fairy-mamba/model.safetensors', () => {}); // an answer that never comes
     await page.getByRole('button', { name: /^Model:/ }).click();
-    await page.getByRole('dialog').getByRole('button', { name: 'fairy-mamba' }).click();
-    await expect(page.getByRole('progressbar', { name: 'Loading fairy-mamba' })).toBeVisible();
+    await page.getByRole('dialog').getByRole('button', { name: mamba }).click();
+    await expect(page.getByRole('progressbar', { name: `Loading ${mamba}` })).toBeVisible();
     await writer.button('Cancel').click();
     await expect(page.getByRole('progressbar')).toHaveCount(0);
-    await writer.modelIs('fairy-rwkv7');
+    await writer.modelIs(rwkv);
     await writer.setLength(32);
     await writer.write();
     await expect(writer.problem).toBeEmpty();
@@ -111,11 +111,11 @@ test.describe('on a slow line', () => {
   test('the first load can be cancelled and begun again', async ({ page, writer }) => {
     await page.route('**/fairy-rwkv7/model.safetensors', () => {});
     await page.goto('');
-    await expect(page.getByRole('progressbar', { name: 'Loading fairy-rwkv7' })).toBeVisible();
+    await expect(page.getByRole('progressbar', { name: `Loading ${rwkv}` })).toBeVisible();
     await writer.button('Cancel').click();
     await expect(page.getByText('No model is loaded.')).toBeVisible();
     await page.unroute('**/fairy-rwkv7/model.safetensors');
-    await writer.chooseModel('fairy-rwkv7');
+    await writer.chooseModel(rwkv);
     await writer.setLength(32);
     await writer.write();
   });

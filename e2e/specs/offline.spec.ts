@@ -1,3 +1,4 @@
+import { rwkv } from '../support/models.ts';
 import { expect, test } from '../support/test.ts';
 
 test('after the first visit the page writes without a network', async ({ page, context, writer, watch }) => {
@@ -6,7 +7,7 @@ test('after the first visit the page writes without a network', async ({ page, c
   await expect(page.getByRole('button', { name: 'offline-ready' })).toBeVisible();
   await context.setOffline(true);
   await page.reload();
-  await writer.modelIs('fairy-rwkv7');
+  await writer.modelIs(rwkv);
   await writer.setLength(32);
   await writer.write();
   expect((await writer.read(writer.models)).length).toBeGreaterThan(20);
@@ -20,7 +21,7 @@ test('the offline copy keeps shared memory: threads work as before', async ({ pa
   const before = await threads.textContent();
   await context.setOffline(true);
   await page.reload();
-  await writer.modelIs('fairy-rwkv7');
+  await writer.modelIs(rwkv);
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
   await expect(threads).toHaveText(before ?? '');
 });

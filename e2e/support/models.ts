@@ -3,6 +3,11 @@ import { cpSync, mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+/** The names that the list gives them. */
+export const rwkv = 'Fairy RWKV-7';
+export const mamba = 'Fairy Mamba';
+
+/** The folder of a shipped model. */
 export const shippedModel = (id: string): string => join(import.meta.dirname, '../../models', id);
 
 /** A copy of a shipped model whose weights end in the middle. */

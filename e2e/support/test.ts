@@ -1,5 +1,7 @@
 // A page that is watched: whatever a test is about, no policy may be broken and no error may go unhandled.
+
 import { test as base, expect, type Locator, type Page } from '@playwright/test';
+import { rwkv } from './models.ts';
 
 export { expect };
 
@@ -33,7 +35,13 @@ export class Writer {
   /** Opens the page and waits until the default model is there. */
   async visit(address = ''): Promise<void> {
     await this.page.goto(address);
-    await this.modelIs('fairy-rwkv7');
+    await this.modelIs(rwkv);
+  }
+
+  /** Fields for a text that never ends by itself: the likeliest word every time leads this model into a refrain. */
+  async visitForLongText(tokens: number): Promise<void> {
+    const fields = 'prompt=There%20was%20once%20a%20king&temperature=0&repetition_penalty=1';
+    await this.visit(`#${fields}&max_tokens=${tokens}`);
   }
 
   async modelIs(name: string): Promise<void> {

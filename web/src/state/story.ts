@@ -133,9 +133,13 @@ export const textOf = (version: Version): string =>
     .join('')
     .trim();
 
+/** What comes after a text that the model has ended begins a paragraph. */
+export const breakAfter = (last: Passage | undefined): string => (last?.run?.ending === 'eos' ? '\n\n' : '');
+
 /** The person's words as they follow what stands there: one space between words, none left hanging at the end. */
-export function joined(before: string, draft: string): string {
+export function joined(last: Passage | undefined, draft: string): string {
   const text = draft.replace(/[ \t]+$/, '');
-  const needsSpace = before !== '' && text !== '' && !/\s$/.test(before) && !/^[\s.,;:!?…)\]”’]/.test(text);
-  return needsSpace ? ` ${text}` : text;
+  if (text === '' || !last) return text;
+  const needsSpace = !/\s$/.test(last.text) && !/^[\s.,;:!?…)\]”’]/.test(text);
+  return (breakAfter(last) || (needsSpace ? ' ' : '')) + text;
 }

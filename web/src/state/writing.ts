@@ -9,6 +9,7 @@ import { freshSeed, type Settings, settings } from './settings';
 import {
   activeVersion,
   amend,
+  breakAfter,
   commit,
   type Ending,
   joined,
@@ -66,7 +67,7 @@ export async function write(): Promise<void> {
     return;
   }
   const version = activeVersion.value;
-  const text = joined(version.passages.at(-1)?.text ?? '', story.value.draft);
+  const text = joined(version.passages.at(-1), story.value.draft);
   const mine: Passage[] = text === '' ? [] : [{ id: newId(), author: 'person', text }];
   const next = withPassages(story.value, version.id, [...version.passages, ...mine]);
   await go({ ...next, draft: '' }, settings.value.seed ?? freshSeed());
@@ -248,7 +249,8 @@ class Pen {
     if (this.tokens === 0) this.firstAt = this.sampleAt = performance.now();
     const current = this.passages.at(-1);
     const beginsParagraph = !current || (/\n\s*\n\s*$/.test(current.text) && /\S/.test(piece.text));
-    const target = beginsParagraph ? { id: newId(), text: '', ids: [] } : current;
+    const start = current ? '' : breakAfter(this.base.at(-1));
+    const target = beginsParagraph ? { id: newId(), text: start, ids: [] } : current;
     if (beginsParagraph) this.passages.push(target);
     target.text += piece.text;
     // Text that was held back until the end was certain comes without a token of its own.
