@@ -64,8 +64,8 @@ Result<AlignedBuffer> AlignedBuffer::create(uint64_t size_bytes) {
   const size_t rounded = static_cast<size_t>(*padded) / kAlignment * kAlignment;
   void* memory = injected_failure() ? nullptr : std::aligned_alloc(kAlignment, rounded);
   if (memory == nullptr) {
-    return fail(ErrorCode::kOutOfMemory, "memory for ", size_bytes, " bytes was refused; ",
-                memory_use().current_bytes, " bytes are in use");
+    return fail(ErrorCode::kOutOfMemory, "memory for ", size_bytes, " bytes was refused; ", memory_use().current_bytes,
+                " bytes are in use");
   }
   std::memset(memory, 0, rounded);
   buffer.data_ = static_cast<std::byte*>(memory);

@@ -5,10 +5,10 @@
 #include <cstdlib>
 
 // Active in every build: the checks sit outside inner loops and cost nothing measurable.
-#define SUTRA_ASSERT(condition)                                                           \
-  do {                                                                                    \
-    if (!(condition)) [[unlikely]] {                                                      \
+#define SUTRA_ASSERT(condition)                                                              \
+  do {                                                                                       \
+    if (!(condition)) [[unlikely]] {                                                         \
       std::fprintf(stderr, "%s:%d: assertion failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                       \
-    }                                                                                     \
+      std::abort();                                                                          \
+    }                                                                                        \
   } while (false)

@@ -52,18 +52,18 @@ template <class... Parts>
 }  // namespace sutra
 
 // Evaluates a Result or Status expression and returns its error from the enclosing function.
-#define SUTRA_TRY(expression)                                             \
-  do {                                                                    \
-    if (auto sutra_status = (expression); !sutra_status) {                \
-      return std::unexpected(std::move(sutra_status).error());            \
-    }                                                                     \
+#define SUTRA_TRY(expression)                                  \
+  do {                                                         \
+    if (auto sutra_status = (expression); !sutra_status) {     \
+      return std::unexpected(std::move(sutra_status).error()); \
+    }                                                          \
   } while (false)
 
 #define SUTRA_CONCAT_INNER(a, b) a##b
 #define SUTRA_CONCAT(a, b) SUTRA_CONCAT_INNER(a, b)
-#define SUTRA_ASSIGN_INNER(result, declaration, expression)               \
-  auto result = (expression);                                             \
-  if (!result) return std::unexpected(std::move(result).error());         \
+#define SUTRA_ASSIGN_INNER(result, declaration, expression)       \
+  auto result = (expression);                                     \
+  if (!result) return std::unexpected(std::move(result).error()); \
   declaration = std::move(*result)
 // SUTRA_ASSIGN(auto header, parse_header(bytes)): the value, or the error returned.
 #define SUTRA_ASSIGN(declaration, expression) \

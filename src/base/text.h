@@ -10,8 +10,7 @@ namespace sutra {
 inline void append_part(std::string& out, std::string_view part) { out += part; }
 inline void append_part(std::string& out, char part) { out += part; }
 template <std::integral T>
-  requires(!std::same_as<T, char> && !std::same_as<T, bool>)
-void append_part(std::string& out, T part) {
+requires(!std::same_as<T, char> && !std::same_as<T, bool>) void append_part(std::string& out, T part) {
   out += std::to_string(part);
 }
 // Doubles keep six significant digits: messages are for people.

@@ -25,9 +25,10 @@ class ThreadPool {
   // size() alone. Not reentrant.
   template <class Body>
   void parallel_for(size_t n, size_t grain, const Body& body) {
-    run(n, grain, [](const void* context, size_t first, size_t last) {
-      (*static_cast<const Body*>(context))(first, last);
-    }, &body);
+    run(
+        n, grain,
+        [](const void* context, size_t first, size_t last) { (*static_cast<const Body*>(context))(first, last); },
+        &body);
   }
 
  private:

@@ -2,9 +2,9 @@
 #include <array>
 #include <chrono>
 
-#include "cli/command.h"
 #include "base/rng.h"
-#include "kernels/isa.h"
+#include "cli/command.h"
+#include "runtime/isa.h"
 #include "runtime/session.h"
 
 namespace sutra::cli {
@@ -82,9 +82,14 @@ Status run(const Options& options) {
 Run add_bench(CLI::App& app) {
   auto options = std::make_shared<Options>();
   options->model.add_to(app);
-  app.add_option("--prompt-tokens", options->n_prompt, "length of the prompt")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--gen-tokens", options->n_generate, "tokens to decode")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_flag("--json", options->json, "accepted for symmetry with the other commands: the output is always one JSON object");
+  app.add_option("--prompt-tokens", options->n_prompt, "length of the prompt")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--gen-tokens", options->n_generate, "tokens to decode")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--json", options->json,
+               "accepted for symmetry with the other commands: the output is always one JSON object");
   return [options] { return run(*options); };
 }
 

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "kernels/isa.h"
+#include "runtime/isa.h"
 
 namespace sutra::cli {
 namespace {

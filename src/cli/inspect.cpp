@@ -1,7 +1,6 @@
 #include <cstdio>
 
 #include "cli/command.h"
-#include "io/safetensors_file.h"
 
 namespace sutra::cli {
 namespace {
@@ -37,7 +36,8 @@ Json describe(const std::string& path, const SafetensorsHeader& header, uint64_t
 void print_table(const std::string& path, const SafetensorsHeader& header, uint64_t file_bytes) {
   std::printf("%s: safetensors, %llu bytes, %zu tensors\n", path.c_str(), static_cast<unsigned long long>(file_bytes),
               header.tensors.size());
-  for (const auto& [key, value] : header.metadata) std::printf("  %s = %s\n", printable(key).c_str(), printable(value).c_str());
+  for (const auto& [key, value] : header.metadata)
+    std::printf("  %s = %s\n", printable(key).c_str(), printable(value).c_str());
   for (const TensorEntry& entry : header.tensors) {
     std::printf("  %-5s %-20s %12llu  %s\n", std::string(dtype_name(entry.dtype)).c_str(),
                 entry.shape.to_string().c_str(), static_cast<unsigned long long>(entry.end - entry.begin),

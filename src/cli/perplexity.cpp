@@ -48,7 +48,9 @@ Run add_perplexity(CLI::App& app) {
   auto options = std::make_shared<Options>();
   options->model.add_to(app);
   app.add_option("--text", options->text, "text file")->required();
-  app.add_option("--ctx", options->n_context, "tokens scored in each window")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--ctx", options->n_context, "tokens scored in each window")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_flag("--json", options->json, "one JSON object");
   return [options] { return run(*options); };
 }

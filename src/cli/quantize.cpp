@@ -17,7 +17,10 @@ struct Options {
 Json describe(const QuantizeReport& report, double seconds) {
   Json tensors = Json::array();
   for (const QuantizedTensor& tensor : report.tensors) {
-    Json row = {{"name", tensor.name}, {"bits", tensor.bits}, {"bytes_before", tensor.bytes_before}, {"bytes_after", tensor.bytes_after}};
+    Json row = {{"name", tensor.name},
+                {"bits", tensor.bits},
+                {"bytes_before", tensor.bytes_before},
+                {"bytes_after", tensor.bytes_after}};
     if (tensor.kept_because.empty()) {
       row["output_error"] = tensor.relative_error;
     } else {
@@ -38,20 +41,21 @@ Status run(const Options& options) {
   }
   if (options.bits != 4) return fail(ErrorCode::kUnsupported, "--bits must be 4, found ", options.bits);
   const auto start = std::chrono::steady_clock::now();
-  SUTRA_ASSIGN(const QuantizeReport report,
-               quantize_folder(options.model, options.out, options.quantize,
-                               [](size_t n_done, size_t n_tensors, const QuantizedTensor& last) {
-                                 show_progress(concat("quantize: ", n_done, " of ", n_tensors, " tensors, ", last.name));
-                                 return true;
-                               }));
+  SUTRA_ASSIGN(
+      const QuantizeReport report,
+      quantize_folder(options.model, options.out, options.quantize,
+                      [](size_t n_done, size_t n_tensors, const QuantizedTensor& last) {
+                        show_progress(concat("quantize: ", n_done, " of ", n_tensors, " tensors, ", last.name));
+                        return true;
+                      }));
   show_progress({});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (options.json) {
     print_json(describe(report, seconds));
   } else {
     std::printf("%llu bytes became %llu; the quantised matrices shrank %.2f times against float32; %.2f s\n",
-                static_cast<unsigned long long>(report.bytes_before), static_cast<unsigned long long>(report.bytes_after),
-                report.compression, seconds);
+                static_cast<unsigned long long>(report.bytes_before),
+                static_cast<unsigned long long>(report.bytes_after), report.compression, seconds);
   }
   return {};
 }
@@ -64,7 +68,8 @@ Run add_quantize(CLI::App& app) {
   app.add_option("--out", options->out, "folder to write")->required();
   app.add_option("--method", options->method, "rtn: round to nearest")->capture_default_str();
   app.add_option("--bits", options->bits, "bits of a weight")->capture_default_str();
-  app.add_option("--group-size", options->quantize.group_size, "weights that share a scale: 32, 64, 128")->capture_default_str();
+  app.add_option("--group-size", options->quantize.group_size, "weights that share a scale: 32, 64, 128")
+      ->capture_default_str();
   app.add_flag("--json", options->json, "one JSON object");
   return [options] { return run(*options); };
 }

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "cli/command.h"
-#include "io/file.h"
 #include "runtime/session.h"
 
 namespace sutra::cli {

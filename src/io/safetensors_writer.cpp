@@ -86,7 +86,8 @@ Result<SafetensorsWriter> SafetensorsWriter::create(ByteSink& sink, const std::v
   SafetensorsWriter writer(sink, std::move(entries));
   writer.file_bytes_ = *file_bytes;
   std::array<std::byte, kSafetensorsLengthBytes> length;
-  for (size_t i = 0; i < length.size(); ++i) length[i] = static_cast<std::byte>(uint64_t{json.size()} >> (8 * i) & 0xff);
+  for (size_t i = 0; i < length.size(); ++i)
+    length[i] = static_cast<std::byte>(uint64_t{json.size()} >> (8 * i) & 0xff);
   SUTRA_TRY(sink.write(length));
   SUTRA_TRY(sink.write(json_bytes));
   return writer;

@@ -32,7 +32,8 @@ Result<float> epsilon(const JsonObject& json, std::string_view key, double fallb
 Status require_string(const JsonObject& json, std::string_view key, std::string_view only) {
   SUTRA_ASSIGN(const std::string value, json.optional_string(key, only));
   if (value != only) {
-    return fail(ErrorCode::kUnsupported, "config.json: '", key, "' must be \"", only, "\", found \"", printable(value), "\"");
+    return fail(ErrorCode::kUnsupported, "config.json: '", key, "' must be \"", only, "\", found \"", printable(value),
+                "\"");
   }
   return {};
 }
@@ -52,12 +53,14 @@ Result<Rwkv7Config> read_rwkv7(const JsonObject& json) {
   SUTRA_ASSIGN(c.n_embd, width(json, "hidden_size"));
   SUTRA_ASSIGN(c.head_size, width_or(json, "head_dim", 64));
   if (c.n_embd % c.head_size != 0) {
-    return fail(ErrorCode::kMalformed, "config.json: hidden_size ", c.n_embd, " is not a multiple of head_dim ", c.head_size);
+    return fail(ErrorCode::kMalformed, "config.json: hidden_size ", c.n_embd, " is not a multiple of head_dim ",
+                c.head_size);
   }
   c.n_head = c.n_embd / c.head_size;
   SUTRA_ASSIGN(const size_t num_heads, width_or(json, "num_heads", c.n_head));
   if (num_heads != c.n_head) {
-    return fail(ErrorCode::kMalformed, "config.json: num_heads must be hidden_size / head_dim = ", c.n_head, ", found ", num_heads);
+    return fail(ErrorCode::kMalformed, "config.json: num_heads must be hidden_size / head_dim = ", c.n_head, ", found ",
+                num_heads);
   }
   SUTRA_ASSIGN(const std::vector<uint64_t> value_dim, json.optional_uints("value_dim"));
   for (const uint64_t dim : value_dim) {
@@ -115,12 +118,14 @@ Result<std::optional<AwqConfig>> read_awq(const JsonObject& json) {
   SUTRA_TRY(require_string(*quantization, "quant_method", "awq"));
   SUTRA_TRY(require_string(*quantization, "version", "gemm"));
   SUTRA_ASSIGN(const uint64_t bits, quantization->required_uint("bits", 1, 16));
-  if (bits != 4) return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'bits' must be 4, found ", bits);
+  if (bits != 4)
+    return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'bits' must be 4, found ", bits);
   SUTRA_ASSIGN(const bool zero_point, quantization->optional_bool("zero_point", true));
   if (!zero_point) return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'zero_point' must be true");
   SUTRA_ASSIGN(const uint64_t group_size, quantization->required_uint("group_size", 1, kMaxWidth));
   if (group_size != 32 && group_size != 64 && group_size != 128) {
-    return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'group_size' must be 32, 64 or 128, found ", group_size);
+    return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'group_size' must be 32, 64 or 128, found ",
+                group_size);
   }
   return AwqConfig{static_cast<size_t>(group_size)};
 }
@@ -135,7 +140,8 @@ Result<std::vector<int32_t>> read_token_ids(const JsonObject& json, std::string_
   }
   SUTRA_ASSIGN(const std::vector<uint64_t> list, json.optional_uints(key));
   for (const uint64_t id : list) {
-    if (id > kMaxVocab) return fail(ErrorCode::kMalformed, "config.json: '", key, "' holds ", id, ", which is no token id");
+    if (id > kMaxVocab)
+      return fail(ErrorCode::kMalformed, "config.json: '", key, "' holds ", id, ", which is no token id");
     ids.push_back(static_cast<int32_t>(id));
   }
   return ids;

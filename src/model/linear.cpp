@@ -26,12 +26,15 @@ kernels::MatrixF matrix_view(const Tensor& weight, size_t n_out, size_t n_in) {
 
 Result<Q4Matrix> take_awq(TensorMap& tensors, std::string_view name, size_t n_out, size_t n_in, size_t group_size) {
   if (!awq_can_hold(n_out)) {
-    return fail(ErrorCode::kShapeMismatch, "matrix '", name, "' has ", n_out, " outputs; the AWQ layout needs a multiple of 8");
+    return fail(ErrorCode::kShapeMismatch, "matrix '", name, "' has ", n_out,
+                " outputs; the AWQ layout needs a multiple of 8");
   }
   AwqTensors parts;
   SUTRA_ASSIGN(parts.qweight, tensors.take(concat(name, ".qweight"), Dtype::kI32, awq_qweight_shape(n_out, n_in)));
-  SUTRA_ASSIGN(parts.qzeros, tensors.take(concat(name, ".qzeros"), Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size)));
-  SUTRA_ASSIGN(parts.scales, tensors.take(concat(name, ".scales"), Dtype::kF16, awq_scales_shape(n_out, n_in, group_size)));
+  SUTRA_ASSIGN(parts.qzeros,
+               tensors.take(concat(name, ".qzeros"), Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size)));
+  SUTRA_ASSIGN(parts.scales,
+               tensors.take(concat(name, ".scales"), Dtype::kF16, awq_scales_shape(n_out, n_in, group_size)));
   return repack_awq(parts, n_out, n_in, group_size, name);
 }
 

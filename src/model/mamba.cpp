@@ -40,14 +40,14 @@ Result<Tensor> transposed(const Tensor& source, size_t n_rows, size_t n_cols) {
 
 // Every intermediate of a chunk of T tokens.
 struct Mamba::Buffers {
-  float* x;        // [T, d_model] residual stream
-  float* x_norm;   // [T, d_model]
-  float* u_z;      // [T, 2 · d_inner]: u, then z
-  float* u;        // [T, d_inner] after the convolution
-  float* dt_B_C;   // [T, dt_rank + 2 · d_state]
-  float* dt_low;   // [T, dt_rank]: its first columns, dense
-  float* dt;       // [T, d_inner]
-  float* y;        // [T, d_inner]
+  float* x;       // [T, d_model] residual stream
+  float* x_norm;  // [T, d_model]
+  float* u_z;     // [T, 2 · d_inner]: u, then z
+  float* u;       // [T, d_inner] after the convolution
+  float* dt_B_C;  // [T, dt_rank + 2 · d_state]
+  float* dt_low;  // [T, dt_rank]: its first columns, dense
+  float* dt;      // [T, d_inner]
+  float* y;       // [T, d_inner]
   LinearScratch scratch;
 };
 
@@ -205,7 +205,8 @@ Result<std::unique_ptr<Model>> Mamba::create(const ModelConfig& config, TensorMa
   model->config_ = std::get<MambaConfig>(config.architecture);
   const MambaConfig& c = model->config_;
   model->layout_ = make_layout(c);
-  SUTRA_ASSIGN(model->embeddings_, Linear::take(tensors, "backbone.embeddings", c.vocab_size, c.d_model, config, options));
+  SUTRA_ASSIGN(model->embeddings_,
+               Linear::take(tensors, "backbone.embeddings", c.vocab_size, c.d_model, config, options));
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
     SUTRA_ASSIGN(Block block, model->take_block(layer, tensors, config, options));
     model->blocks_.push_back(std::move(block));

@@ -5,7 +5,8 @@
 
 namespace sutra {
 
-Result<std::unique_ptr<Model>> build_model(const ModelConfig& config, TensorMap& tensors, const WeightOptions& options) {
+Result<std::unique_ptr<Model>> build_model(const ModelConfig& config, TensorMap& tensors,
+                                           const WeightOptions& options) {
   if (std::holds_alternative<Rwkv7Config>(config.architecture)) return Rwkv7::create(config, tensors, options);
   return Mamba::create(config, tensors, options);
 }

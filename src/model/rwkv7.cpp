@@ -14,7 +14,12 @@ enum Field : size_t { kAttXPrev, kAttKv, kFfnXPrev };
 StateLayout make_layout(const Rwkv7Config& c) {
   StateLayout layout;
   layout.add({"att_x_prev", 0, c.n_layer, 1, c.n_embd, false, {c.n_layer, c.n_embd}});
-  layout.add({"att_kv", 0, c.n_layer * c.n_head, c.head_size, c.head_size, true,
+  layout.add({"att_kv",
+              0,
+              c.n_layer * c.n_head,
+              c.head_size,
+              c.head_size,
+              true,
               {c.n_layer, c.n_head, c.head_size, c.head_size}});
   layout.add({"ffn_x_prev", 0, c.n_layer, 1, c.n_embd, false, {c.n_layer, c.n_embd}});
   return layout;
@@ -26,8 +31,8 @@ const float* data(const Tensor& tensor) { return tensor.as<float>().data(); }
 
 // Every intermediate of a chunk of T tokens; [T, C] unless said otherwise.
 struct Rwkv7::Buffers {
-  float* x;        // residual stream
-  float* x_norm;   // ln1, ln2 or ln_out of x
+  float* x;       // residual stream
+  float* x_norm;  // ln1, ln2 or ln_out of x
   float *x_r, *x_w, *x_k, *x_v, *x_a, *x_g;
   float *r, *w, *k, *v, *a, *g, *kk;
   float* v_first;
@@ -44,8 +49,8 @@ Rwkv7::Buffers Rwkv7::carve(Arena& arena, size_t n_tokens) const {
                          &b.g, &b.kk, &b.v_first, &b.y}) {
     *buffer = arena.take<float>(n);
   }
-  b.low_rank = arena.take<float>(n_tokens * std::max({config_.decay_low_rank, config_.a_low_rank, config_.v_low_rank,
-                                                      config_.gate_low_rank}));
+  b.low_rank = arena.take<float>(
+      n_tokens * std::max({config_.decay_low_rank, config_.a_low_rank, config_.v_low_rank, config_.gate_low_rank}));
   b.ffn_k = arena.take<float>(n_tokens * config_.dim_ffn);
   size_t scratch_bytes = 0;
   for_each_linear([&](const Linear& l) { scratch_bytes = std::max(scratch_bytes, l.scratch_bytes(n_tokens)); });
@@ -109,8 +114,8 @@ void Rwkv7::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers&
   pool.parallel_for(n_head, 1, [&](size_t first, size_t last) {
     kernels::wkv7({b.r, b.w, b.k, b.v, b.kk, b.a, n_tokens, n_head, head_size, first, last, wkv_state, b.y});
   });
-  kernels::group_norm({b.y, n_tokens, n_head, head_size, data(att.ln_x.weight), data(att.ln_x.bias),
-                       config_.group_norm_eps, b.y});
+  kernels::group_norm(
+      {b.y, n_tokens, n_head, head_size, data(att.ln_x.weight), data(att.ln_x.bias), config_.group_norm_eps, b.y});
   kernels::rwkv7_add_bonus({b.r, b.k, b.v, data(att.r_k), n_tokens, n_head, head_size, b.y});
   kernels::mul(b.y, b.g, n, b.y);
   att.output.forward(b.y, n_tokens, b.x_norm, b.scratch, pool);
@@ -202,7 +207,9 @@ Result<Rwkv7::TimeMix> Rwkv7::take_time_mix(size_t layer, TensorMap& tensors, co
     return Linear::take(tensors, attn + std::string(name), n_out, n_in, config, options);
   };
   const auto vector = [&](std::string_view name) { return take_vector(tensors, attn + std::string(name), {n_embd}); };
-  const auto mix = [&](std::string_view name) { return take_vector(tensors, attn + std::string(name), {1, 1, n_embd}); };
+  const auto mix = [&](std::string_view name) {
+    return take_vector(tensors, attn + std::string(name), {1, 1, n_embd});
+  };
   TimeMix m;
   SUTRA_ASSIGN(m.ln1, take_norm(tensors, p + "attn_norm", n_embd));
   SUTRA_ASSIGN(m.x_r, mix("x_r"));

@@ -57,7 +57,8 @@ Result<Tensor> publish_field(const StateField& field, const State& state) {
 
 Status adopt_field(const StateField& field, const TensorView& tensor, State& state) {
   if (tensor.dtype != Dtype::kF32) {
-    return fail(ErrorCode::kDtypeMismatch, "state tensor '", field.name, "' must be F32, found ", dtype_name(tensor.dtype));
+    return fail(ErrorCode::kDtypeMismatch, "state tensor '", field.name, "' must be F32, found ",
+                dtype_name(tensor.dtype));
   }
   if (!(tensor.shape == field.published)) {
     return fail(ErrorCode::kStateMismatch, "state tensor '", field.name, "' must have shape ",

@@ -102,7 +102,8 @@ Result<AwqTensors> to_awq(const Q4Integers& matrix) {
   pack_rows(matrix.zeros, n_groups, n_out, out.qzeros.as<uint32_t>());
   const auto scales = out.scales.as<uint16_t>();
   for (size_t row = 0; row < n_out; ++row) {
-    for (size_t group = 0; group < n_groups; ++group) scales[group * n_out + row] = matrix.scales[row * n_groups + group];
+    for (size_t group = 0; group < n_groups; ++group)
+      scales[group * n_out + row] = matrix.scales[row * n_groups + group];
   }
   return out;
 }

@@ -69,7 +69,8 @@ void Engine::forward(State& state, std::span<const int32_t> ids, LogitsWanted wa
 Status Engine::check_ids(std::span<const int32_t> ids) const {
   for (const int32_t id : ids) {
     if (id < 0 || static_cast<size_t>(id) >= info_.vocab_size) {
-      return fail(ErrorCode::kInvalidArgument, "token id ", id, " is outside the model's vocabulary of ", info_.vocab_size);
+      return fail(ErrorCode::kInvalidArgument, "token id ", id, " is outside the model's vocabulary of ",
+                  info_.vocab_size);
     }
   }
   return {};

@@ -7,6 +7,7 @@
 
 #include "io/file.h"
 #include "io/model_files.h"
+#include "io/safetensors_file.h"
 #include "runtime/engine.h"
 
 namespace sutra {

@@ -25,7 +25,8 @@ double PerplexityResult::bits_per_byte(uint64_t n_bytes) const {
 
 Result<PerplexityJob> PerplexityJob::create(std::shared_ptr<const Engine> engine, std::vector<int32_t> ids,
                                             size_t n_context) {
-  if (ids.size() < 2) return fail(ErrorCode::kInvalidArgument, "perplexity needs at least two tokens, found ", ids.size());
+  if (ids.size() < 2)
+    return fail(ErrorCode::kInvalidArgument, "perplexity needs at least two tokens, found ", ids.size());
   if (n_context < 1) return fail(ErrorCode::kInvalidArgument, "the context must be at least one token");
   SUTRA_TRY(engine->check_ids(ids));
   PerplexityJob job;
@@ -51,7 +52,8 @@ Result<bool> PerplexityJob::step() {
   engine_->forward(state_, std::span(ids_).subspan(position_, n), LogitsWanted::kAll, workspace_, logits);
   for (size_t t = 0; t < n; ++t) {
     const double nll = negative_log_likelihood(logits.subspan(t * vocab_size, vocab_size), ids_[position_ + t + 1]);
-    if (!std::isfinite(nll)) return fail(ErrorCode::kNonFinite, "the logits after token ", position_ + t, " are not finite");
+    if (!std::isfinite(nll))
+      return fail(ErrorCode::kNonFinite, "the logits after token ", position_ + t, " are not finite");
     nll_sum_ += nll;
   }
   n_scored_ += n;
@@ -59,9 +61,7 @@ Result<bool> PerplexityJob::step() {
   return position_ < ids_.size() - 1;
 }
 
-double PerplexityJob::fraction() const {
-  return static_cast<double>(position_) / static_cast<double>(ids_.size() - 1);
-}
+double PerplexityJob::fraction() const { return static_cast<double>(position_) / static_cast<double>(ids_.size() - 1); }
 
 PerplexityResult PerplexityJob::result() const {
   PerplexityResult result;

@@ -23,8 +23,7 @@ struct PerplexityResult {
 class PerplexityJob {
  public:
   // kInvalidArgument: fewer than two ids, an id outside the vocabulary, a context of zero.
-  static Result<PerplexityJob> create(std::shared_ptr<const Engine> engine, std::vector<int32_t> ids,
-                                      size_t n_context);
+  static Result<PerplexityJob> create(std::shared_ptr<const Engine> engine, std::vector<int32_t> ids, size_t n_context);
 
   // Advances by one chunk. True while there is more to do. kNonFinite when a logit is NaN or infinite.
   Result<bool> step();

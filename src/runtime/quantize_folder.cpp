@@ -141,7 +141,7 @@ Result<std::string> quantized_config(const std::string& text, const std::vector<
   for (const Plan& plan : plans) {
     if (!plan.linear && plan.source.entry.shape.n_dims() == 2) kept.push_back(plan.source.entry.name);
   }
-  json["quantization_config"] = {{"quant_method", "awq"}, {"version", "gemm"},           {"bits", 4},
+  json["quantization_config"] = {{"quant_method", "awq"},    {"version", "gemm"},  {"bits", 4},
                                  {"group_size", group_size}, {"zero_point", true}, {"modules_to_not_convert", kept}};
   return json.dump(2) + "\n";
 }

@@ -125,7 +125,8 @@ Status Session::load(std::span<const std::byte> bytes) {
   uint64_t n_tokens = 0;
   const auto parsed = std::from_chars(tokens.data(), tokens.data() + tokens.size(), n_tokens);
   if (parsed.ec != std::errc{} || parsed.ptr != tokens.data() + tokens.size()) {
-    return fail(ErrorCode::kMalformed, "the saved state's token count must be a number, found '", printable(tokens), "'");
+    return fail(ErrorCode::kMalformed, "the saved state's token count must be a number, found '", printable(tokens),
+                "'");
   }
 
   SUTRA_ASSIGN(State state, State::create(engine_->model().state_layout()));

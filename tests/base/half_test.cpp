@@ -38,8 +38,7 @@ TEST_CASE("float32 rounds to the nearest binary16, ties to even") {
     const auto middle = static_cast<float>((half_value(half) + half_value(next)) / 2);
     const uint16_t even = half % 2 == 0 ? half : next;
     const bool right = f32_to_f16(middle) == even && f32_to_f16(std::nextafter(middle, 0.0f)) == half &&
-                       f32_to_f16(std::nextafter(middle, INFINITY)) == next &&
-                       f32_to_f16(-middle) == (even | 0x8000);
+                       f32_to_f16(std::nextafter(middle, INFINITY)) == next && f32_to_f16(-middle) == (even | 0x8000);
     if (!right) FAIL("after binary16 " << half);
   }
   CHECK(f32_to_f16(65519.996f) == 0x7bff);

@@ -32,7 +32,8 @@ Outcome run(const Engine& engine, std::span<const int32_t> ids, size_t chunk) {
   return out;
 }
 
-void check_state(const Engine& engine, const State& state, TensorMap& expected, const std::string& prefix, size_t batch) {
+void check_state(const Engine& engine, const State& state, TensorMap& expected, const std::string& prefix,
+                 size_t batch) {
   for (const StateField& field : engine.model().state_layout().fields) {
     CAPTURE(field.name, prefix);
     const Tensor got = value_of(publish_field(field, state));
@@ -59,7 +60,8 @@ void check_case(const std::string& model, const std::string& expected_path, std:
     const std::span ids = std::span(all_ids).subspan(batch * n_tokens, n_tokens);
     const size_t n = n_tokens * engine->info().vocab_size;
     const Outcome whole = run(*engine, ids, n_tokens);
-    CHECK(test::error_over_rms(std::span<const float>(whole.logits), all_logits.subspan(batch * n, n)) <= kGoldenLogits);
+    CHECK(test::error_over_rms(std::span<const float>(whole.logits), all_logits.subspan(batch * n, n)) <=
+          kGoldenLogits);
     // Prefill == T x step, bit for bit, at every split.
     for (const size_t chunk : {size_t{1}, size_t{3}, size_t{7}}) {
       const Outcome steps = run(*engine, ids, chunk);
@@ -124,7 +126,8 @@ TEST_CASE("the starter models give their reference logits and greedy tokens (sha
     TensorMap reference = test::load_tensors(*folder + "/reference.safetensors");
     std::vector<int32_t> ids = test::ids_of(*reference.find("input_ids"));
     Outcome out = run(*engine, ids, ids.size());
-    CHECK(test::error_over_rms(std::span<const float>(out.logits), reference.find("logits")->as<float>()) <= kGoldenLogits);
+    CHECK(test::error_over_rms(std::span<const float>(out.logits), reference.find("logits")->as<float>()) <=
+          kGoldenLogits);
 
     Workspace workspace = value_of(engine->create_workspace(1));
     std::vector<float> logits(engine->info().vocab_size);

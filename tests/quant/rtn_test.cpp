@@ -51,9 +51,9 @@ TEST_CASE("no weight is off by more than one step, one-signed groups included") 
   constexpr size_t kRows = 8, kCols = 128;
   std::vector<float> weights = random.normals(kRows * kCols, 0.1f);
   for (size_t k = 0; k < kCols; ++k) {
-    weights[k] = std::fabs(weights[k]) + 1.0f;         // all positive, far from zero
+    weights[k] = std::fabs(weights[k]) + 1.0f;            // all positive, far from zero
     weights[kCols + k] = -std::fabs(weights[kCols + k]);  // all negative
-    weights[2 * kCols + k] = 0.25f;                    // constant
+    weights[2 * kCols + k] = 0.25f;                       // constant
     weights[3 * kCols + k] = 0.0f;
   }
   const Q4Integers got = quantize_rtn(weights, kRows, kCols, 32);

@@ -109,8 +109,8 @@ TEST_CASE("any prompt is defined behaviour: other scripts, broken UTF-8, 100 KB"
   const auto engine = storyteller();
   std::string long_prompt;
   while (long_prompt.size() < 100'000) long_prompt += "The fox ran over the hill and the wind was cold. ";
-  for (const std::string& prompt : {std::string("দূরে কোথাও"), std::string("昔々あるところに"), std::string("\xff\xfe\x80 broken"),
-                                    std::string("nul\0inside", 10), long_prompt}) {
+  for (const std::string& prompt : {std::string("দূরে কোথাও"), std::string("昔々あるところに"),
+                                    std::string("\xff\xfe\x80 broken"), std::string("nul\0inside", 10), long_prompt}) {
     Session session = value_of(Session::create(engine));
     const Written out = write(session, prompt, greedy(3));
     CHECK(out.stop_reason != StopReason::kNone);
