@@ -59,11 +59,8 @@ uint64_t count_parameters(const TensorMap& tensors) {
 
 bool Engine::is_eos(int32_t id) const { return std::ranges::find(eos_token_ids_, id) != eos_token_ids_.end(); }
 
-Result<Workspace> Engine::create_workspace(size_t max_tokens) const { return model_->create_workspace(max_tokens); }
-
-void Engine::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
-                     std::span<float> logits) const {
-  model_->forward(state, ids, wanted, workspace, *pool_, logits);
+void Engine::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, std::span<float> logits) const {
+  model_->forward(state, ids, wanted, *workspace_, *pool_, logits);
 }
 
 Status Engine::check_ids(std::span<const int32_t> ids) const {
@@ -136,6 +133,8 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   info.has_tokenizer = tokenizer_.has_value();
   info.model_hash = hash_model(*tensors_);
   SUTRA_ASSIGN(engine->model_, build_model(*config_, *tensors_, {options_.exact, options_.int8_activations}));
+  SUTRA_ASSIGN(Workspace workspace, engine->model_->create_workspace(kChunkTokens));
+  engine->workspace_ = std::make_unique<Workspace>(std::move(workspace));
   info.unused_tensors = tensors_->names();
   info.weight_bytes = engine->model_->weight_bytes();
   info.state_bytes = engine->model_->state_layout().n_floats() * sizeof(float);

@@ -19,6 +19,9 @@
 
 namespace sutra {
 
+// Most tokens of one forward pass: long prompts run in chunks, so memory does not grow with them.
+inline constexpr size_t kChunkTokens = 64;
+
 struct LoadOptions {
   // float32 activations and weights as stored: no activation quantisation, 4-bit weights widened.
   bool exact = false;
@@ -53,10 +56,8 @@ class Engine {
   [[nodiscard]] const text::Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
   [[nodiscard]] std::optional<int32_t> bos_token_id() const { return bos_token_id_; }
   [[nodiscard]] bool is_eos(int32_t id) const;
-  // The forward pass on this engine's threads. See Model::forward.
-  [[nodiscard]] Result<Workspace> create_workspace(size_t max_tokens) const;
-  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
-               std::span<float> logits) const;
+  // The forward pass on this engine's threads, for 1 to kChunkTokens ids. See Model::forward.
+  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, std::span<float> logits) const;
   // kInvalidArgument when an id is outside the vocabulary.
   [[nodiscard]] Status check_ids(std::span<const int32_t> ids) const;
 
@@ -68,6 +69,8 @@ class Engine {
   std::optional<int32_t> bos_token_id_;
   std::vector<int32_t> eos_token_ids_;
   std::unique_ptr<ThreadPool> pool_;
+  // Scratch of one call; sessions hold nothing but their state.
+  std::unique_ptr<Workspace> workspace_;
 };
 
 // Loads a model from bytes that arrive in any slices: config, optionally a tokenizer, then each weight

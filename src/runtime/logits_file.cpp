@@ -8,22 +8,15 @@
 #include "model/state.h"
 
 namespace sutra {
-namespace {
-
-constexpr size_t kChunkTokens = 64;
-
-}  // namespace
-
 Status write_logits_file(const Engine& engine, std::span<const int32_t> ids, const std::string& path) {
   SUTRA_TRY(engine.check_ids(ids));
   const size_t vocab_size = engine.info().vocab_size;
   const StateLayout& layout = engine.model().state_layout();
   SUTRA_ASSIGN(State state, State::create(layout));
-  SUTRA_ASSIGN(Workspace workspace, engine.create_workspace(kChunkTokens));
   SUTRA_ASSIGN(Tensor logits, Tensor::create(Dtype::kF32, {ids.size(), vocab_size}));
   for (size_t first = 0; first < ids.size(); first += kChunkTokens) {
     const size_t n = std::min(kChunkTokens, ids.size() - first);
-    engine.forward(state, ids.subspan(first, n), LogitsWanted::kAll, workspace,
+    engine.forward(state, ids.subspan(first, n), LogitsWanted::kAll,
                    logits.as<float>().subspan(first * vocab_size, n * vocab_size));
   }
 

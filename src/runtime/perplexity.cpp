@@ -7,8 +7,6 @@
 namespace sutra {
 namespace {
 
-constexpr size_t kChunkTokens = 64;
-
 // -log softmax(logits)[target], in double: the sum has as many terms as the vocabulary.
 double negative_log_likelihood(std::span<const float> logits, int32_t target) {
   const double largest = *std::ranges::max_element(logits);
@@ -31,7 +29,6 @@ Result<PerplexityJob> PerplexityJob::create(std::shared_ptr<const Engine> engine
   SUTRA_TRY(engine->check_ids(ids));
   PerplexityJob job;
   SUTRA_ASSIGN(job.state_, State::create(engine->model().state_layout()));
-  SUTRA_ASSIGN(job.workspace_, engine->create_workspace(kChunkTokens));
   job.logits_.resize(kChunkTokens * engine->info().vocab_size);
   job.engine_ = std::move(engine);
   job.ids_ = std::move(ids);
@@ -49,7 +46,7 @@ Result<bool> PerplexityJob::step() {
   const size_t n = std::min(kChunkTokens, window_end_ - position_);
   const size_t vocab_size = engine_->info().vocab_size;
   const std::span logits = std::span(logits_).first(n * vocab_size);
-  engine_->forward(state_, std::span(ids_).subspan(position_, n), LogitsWanted::kAll, workspace_, logits);
+  engine_->forward(state_, std::span(ids_).subspan(position_, n), LogitsWanted::kAll, logits);
   for (size_t t = 0; t < n; ++t) {
     const double nll = negative_log_likelihood(logits.subspan(t * vocab_size, vocab_size), ids_[position_ + t + 1]);
     if (!std::isfinite(nll))

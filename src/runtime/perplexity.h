@@ -39,7 +39,6 @@ class PerplexityJob {
   size_t position_ = 0;    // the next id to feed
   size_t window_end_ = 0;  // ids before it are fed in this window
   State state_;
-  Workspace workspace_;
   std::vector<float> logits_;
   double nll_sum_ = 0;
   uint64_t n_scored_ = 0;

@@ -33,24 +33,19 @@ Status require_metadata(const SafetensorsHeader& header, std::string_view key, s
 
 }  // namespace
 
-Session::Session(std::shared_ptr<const Engine> engine, State state, Workspace workspace)
-    : engine_(std::move(engine)),
-      state_(std::move(state)),
-      workspace_(std::move(workspace)),
-      sampler_(sample::Options{}, engine_->info().vocab_size) {
+Session::Session(std::shared_ptr<const Engine> engine, State state)
+    : engine_(std::move(engine)), state_(std::move(state)), sampler_(sample::Options{}, engine_->info().vocab_size) {
   if (engine_->tokenizer() != nullptr) decoder_.emplace(*engine_->tokenizer());
 }
 
 Result<Session> Session::create(std::shared_ptr<const Engine> engine) {
   SUTRA_ASSIGN(State state, State::create(engine->model().state_layout()));
-  SUTRA_ASSIGN(Workspace workspace, engine->create_workspace(kChunkTokens));
-  return Session(std::move(engine), std::move(state), std::move(workspace));
+  return Session(std::move(engine), std::move(state));
 }
 
 Result<Session> Session::clone() const {
   SUTRA_ASSIGN(State state, state_.clone());
-  SUTRA_ASSIGN(Workspace workspace, engine_->create_workspace(kChunkTokens));
-  Session copy(engine_, std::move(state), std::move(workspace));
+  Session copy(engine_, std::move(state));
   copy.logits_ = logits_;
   copy.sampler_ = sampler_;
   copy.decoder_ = decoder_;
@@ -72,7 +67,7 @@ Result<size_t> Session::advance(std::span<const int32_t> ids) {
   SUTRA_TRY(engine_->check_ids(chunk));
   const bool is_last = chunk.size() == ids.size();
   logits_.resize(is_last ? engine_->info().vocab_size : 0);
-  engine_->forward(state_, chunk, is_last ? LogitsWanted::kLast : LogitsWanted::kNone, workspace_, logits_);
+  engine_->forward(state_, chunk, is_last ? LogitsWanted::kLast : LogitsWanted::kNone, logits_);
   for (const int32_t id : chunk) sampler_.accept(id);
   return chunk.size();
 }

@@ -48,13 +48,10 @@ class Session {
   // after an error the session is as it was.
   Status load(std::span<const std::byte> bytes);
 
-  static constexpr size_t kChunkTokens = 64;
-
  private:
-  Session(std::shared_ptr<const Engine> engine, State state, Workspace workspace);
+  Session(std::shared_ptr<const Engine> engine, State state);
   std::shared_ptr<const Engine> engine_;
   State state_;
-  Workspace workspace_;
   std::vector<float> logits_;
   sample::Sampler sampler_;
   std::optional<text::StreamDecoder> decoder_;

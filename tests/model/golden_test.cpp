@@ -23,10 +23,9 @@ struct Outcome {
 Outcome run(const Engine& engine, std::span<const int32_t> ids, size_t chunk) {
   const size_t vocab_size = engine.info().vocab_size;
   Outcome out{std::vector<float>(ids.size() * vocab_size, NAN), value_of(State::create(engine.model().state_layout()))};
-  Workspace workspace = value_of(engine.create_workspace(chunk));
   for (size_t first = 0; first < ids.size(); first += chunk) {
     const size_t n = std::min(chunk, ids.size() - first);
-    engine.forward(out.state, ids.subspan(first, n), LogitsWanted::kAll, workspace,
+    engine.forward(out.state, ids.subspan(first, n), LogitsWanted::kAll,
                    std::span(out.logits).subspan(first * vocab_size, n * vocab_size));
   }
   return out;
@@ -129,13 +128,12 @@ TEST_CASE("the starter models give their reference logits and greedy tokens (sha
     CHECK(test::error_over_rms(std::span<const float>(out.logits), reference.find("logits")->as<float>()) <=
           kGoldenLogits);
 
-    Workspace workspace = value_of(engine->create_workspace(1));
     std::vector<float> logits(engine->info().vocab_size);
     auto last = std::span<const float>(out.logits).last(logits.size());
     std::vector<int32_t> greedy;
     for (size_t i = 0; i < 32; ++i) {
       greedy.push_back(static_cast<int32_t>(std::ranges::max_element(last) - last.begin()));
-      engine->forward(out.state, std::span(&greedy.back(), 1), LogitsWanted::kLast, workspace, logits);
+      engine->forward(out.state, std::span(&greedy.back(), 1), LogitsWanted::kLast, logits);
       last = logits;
     }
     CHECK(greedy == test::ids_of(*reference.find("greedy")));

@@ -61,6 +61,16 @@ TEST_CASE("a branch leaves its origin untouched") {
   CHECK(value_of(session.save()) == before);
 }
 
+TEST_CASE("a clone holds a state and nothing that grows with the model") {
+  const auto engine = test::load_engine(test::golden_path("models/rwkv7"));
+  Session session = value_of(Session::create(engine));
+  write(session, kPrompt, 5, 1);
+  const uint64_t before = memory_use().current_bytes;
+  const Session branch = value_of(session.clone());
+  CHECK(memory_use().current_bytes - before == engine->info().state_bytes);
+  CHECK(branch.n_tokens() == session.n_tokens());
+}
+
 TEST_CASE("a long prompt advances in chunks to the same state as token by token") {
   const auto engine = test::load_engine(test::golden_path("models/mamba-noconvbias"));
   std::vector<int32_t> ids;
