@@ -33,16 +33,14 @@ export function aptInstall(purpose, names) {
   const apt = isRoot ? ['apt-get'] : ['sudo', '-n', 'apt-get'];
   const options = ['-o', 'DPkg::Lock::Timeout=300', '-o', 'Acquire::Retries=3', '-qq', '-y', '--no-install-recommends'];
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
-  const install = () => run(apt[0], [...apt.slice(1), ...options, 'install', ...missing], { quiet: true, env });
-  try {
-    if (!missing.every((name) => capture('apt-cache', ['show', '-q=0', name])))
-      throw new UserError('package lists are missing');
-    install();
-  } catch {
-    // Old package lists name versions that the mirror no longer has: refresh them once, then failure is final.
-    run(apt[0], [...apt.slice(1), ...options, 'update'], { quiet: true, env });
-    install();
-  }
+  const aptGet = (/** @type {string[]} */ ...args) => capture(apt[0], [...apt.slice(1), ...options, ...args], { env });
+  // Old package lists name versions that the mirror no longer has: they are refreshed once, then a failure is final.
+  if (aptGet('install', ...missing) !== null) return;
+  aptGet('update');
+  if (aptGet('install', ...missing) !== null) return;
+  throw new UserError(
+    `${purpose}: apt-get could not install ${missing.join(', ')}; please check the network and run: apt-get update && apt-get install ${missing.join(' ')}`,
+  );
 }
 
 /** The mirror this machine gets its own Debian release from, or null where that is not known. */
