@@ -17,7 +17,7 @@ export default defineConfig({
   outputDir: 'results',
   // The engine uses all cores: tests beside each other would only wait for one another.
   workers: 1,
-  timeout: 90_000,
+  timeout: 120_000,
   expect: { timeout: 30_000 },
   forbidOnly: process.env.CI !== undefined,
   use: {
