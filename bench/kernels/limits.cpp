@@ -106,7 +106,7 @@ __attribute__((target("avx512f,avx512vnni"))) int64_t dot_avx512(size_t n_steps)
 #endif
 
 #if defined(__aarch64__)
-__attribute__((target("+dotprod"))) int64_t dot_neon(size_t n_steps) {
+__attribute__((target("arch=armv8.2-a+dotprod"))) int64_t dot_neon(size_t n_steps) {
   int32x4_t sums[kChains] = {};
   const int8x16_t weights = vdupq_n_s8(3);
   int8x16_t x = vdupq_n_s8(5);
