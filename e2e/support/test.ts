@@ -50,7 +50,10 @@ export class Writer {
 
   async chooseModel(name: string): Promise<void> {
     await this.page.getByRole('button', { name: /^Model:/ }).click();
-    await this.page.getByRole('dialog').getByRole('button', { name }).click();
+    await this.page
+      .getByRole('dialog')
+      .locator('.card', { has: this.page.getByText(name, { exact: true }) })
+      .click();
     await this.modelIs(name);
   }
 
