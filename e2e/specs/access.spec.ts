@@ -15,7 +15,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     expect(await findings(page)).toEqual([]);
     await writer.setLength(32);
     await writer.write();
-    await writer.models.first().hover();
+    await writer.models.first().locator('.mark').hover();
     await expect(page.getByRole('group', { name: 'This passage' })).toBeVisible();
     expect(await findings(page)).toEqual([]);
     await writer.button('How it writes').click();
