@@ -13,10 +13,9 @@ struct Options {
 Result<Json> encode_line(const text::Tokenizer& tokenizer, const Json& line, const Options& options) {
   const auto text = line.find("text");
   if (text == line.end() || !text->is_string()) return fail(ErrorCode::kMalformed, "a line must be {\"text\": \"…\"}");
-  const text::Encoding encoding = tokenizer.encode(text->get_ref<const std::string&>(), !options.no_special);
-  Json tokens = Json::array();
-  for (const int32_t id : encoding.ids) tokens.push_back(tokenizer.token_text(id));
-  Json result = {{"ids", encoding.ids}, {"tokens", std::move(tokens)}};
+  const auto& string = text->get_ref<const std::string&>();
+  const text::Encoding encoding = tokenizer.encode(string, !options.no_special);
+  Json result = {{"ids", encoding.ids}, {"tokens", tokenizer.token_texts(encoding, string)}};
   if (options.offsets) {
     Json offsets = Json::array();
     for (const text::Offset& offset : encoding.offsets) offsets.push_back({offset.begin, offset.end});
@@ -30,8 +29,10 @@ Result<Json> decode_line(const text::Tokenizer& tokenizer, const Json& line, con
   if (list == line.end() || !list->is_array()) return fail(ErrorCode::kMalformed, "a line must be {\"ids\": […]}");
   std::vector<int32_t> ids;
   for (const Json& id : *list) {
-    if (!id.is_number_integer()) return fail(ErrorCode::kMalformed, "ids must be integers");
-    ids.push_back(static_cast<int32_t>(id.get<int64_t>()));
+    if (!id.is_number_unsigned() || id.get<uint64_t>() >= static_cast<uint64_t>(text::kMaxVocab)) {
+      return fail(ErrorCode::kMalformed, "ids must be integers from 0 to ", text::kMaxVocab - 1);
+    }
+    ids.push_back(static_cast<int32_t>(id.get<uint64_t>()));
   }
   return Json{{"text", tokenizer.decode(ids, options.no_special)}};
 }
