@@ -105,16 +105,29 @@ TEST_CASE("an empty prompt starts from the begin-of-text token") {
   CHECK(from_empty.text == text + bos.flush_text());
 }
 
-TEST_CASE("any prompt is defined behaviour: other scripts, broken UTF-8, 100 KB") {
+TEST_CASE("any prompt is defined behaviour: other scripts, broken UTF-8, a NUL byte") {
   const auto engine = storyteller();
-  std::string long_prompt;
-  while (long_prompt.size() < 100'000) long_prompt += "The fox ran over the hill and the wind was cold. ";
   for (const std::string& prompt : {std::string("দূরে কোথাও"), std::string("昔々あるところに"),
-                                    std::string("\xff\xfe\x80 broken"), std::string("nul\0inside", 10), long_prompt}) {
+                                    std::string("\xff\xfe\x80 broken"), std::string("nul\0inside", 10)}) {
     Session session = value_of(Session::create(engine));
     const Written out = write(session, prompt, greedy(3));
     CHECK(out.stop_reason != StopReason::kNone);
     CHECK(session.n_tokens() >= 1);
+  }
+}
+
+TEST_CASE("a prompt of 100 KB is read in slices that can be left at any time") {
+  const auto engine = storyteller();
+  std::string prompt;
+  while (prompt.size() < 100'000) prompt += "The fox ran over the hill and the wind was cold. ";
+  Session session = value_of(Session::create(engine));
+  Generation generation = value_of(Generation::create(session, prompt, greedy(3)));
+  REQUIRE(generation.n_prompt_tokens() > 10'000);
+  for (uint64_t n_steps = 1; n_steps <= 20; ++n_steps) {
+    const GenerationStep step = value_of(generation.step());
+    CHECK(step.kind == GenerationStep::Kind::kPrefill);
+    CHECK(step.n_prompt_done == n_steps * kChunkTokens);
+    CHECK(session.n_tokens() == n_steps * kChunkTokens);
   }
 }
 
