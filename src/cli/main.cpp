@@ -23,6 +23,7 @@ constexpr Command kCommands[] = {
     {"tokenize", "text to ids and back: JSON lines on stdin to JSON lines on stdout", sutra::cli::add_tokenize},
     {"quantize", "write a model in the 4-bit AWQ layout", sutra::cli::add_quantize},
     {"perplexity", "perplexity of a text", sutra::cli::add_perplexity},
+    {"init", "write a randomly initialised model of any shape", sutra::cli::add_init},
     {"inspect", "metadata and tensor table of a file, without loading the weights", sutra::cli::add_inspect},
     {"bench", "speed of loading, prefill and decoding", sutra::cli::add_bench},
 };

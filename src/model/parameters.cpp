@@ -1,0 +1,154 @@
+#include "model/parameters.h"
+
+#include <cmath>
+
+namespace sutra {
+namespace {
+
+using Initialise = std::function<void(Rng&, std::span<float>)>;
+
+Initialise constant(double value) {
+  return [value](Rng&, std::span<float> values) {
+    for (float& v : values) v = static_cast<float>(value);
+  };
+}
+
+Initialise uniform(double bound) {
+  return [bound](Rng& rng, std::span<float> values) {
+    for (float& v : values) v = static_cast<float>((2 * rng.next_unit() - 1) * bound);
+  };
+}
+
+// f(i) of the index of each channel.
+template <class F>
+Initialise by_channel(const F& f) {
+  return [f](Rng&, std::span<float> values) {
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(f(static_cast<double>(i)));
+  };
+}
+
+// A matrix of n_in inputs, uniform within gain / √n_in.
+Initialise fan_in(size_t n_in, double gain) { return uniform(gain / std::sqrt(static_cast<double>(n_in))); }
+
+void add_norm(std::vector<Parameter>& out, const std::string& name, size_t n, Initialise weight = constant(1)) {
+  out.push_back({name + ".weight", {n}, false, std::move(weight)});
+  out.push_back({name + ".bias", {n}, false, constant(0)});
+}
+
+void add_matrix(std::vector<Parameter>& out, const std::string& name, size_t n_out, size_t n_in, Initialise weight) {
+  out.push_back({name + ".weight", {n_out, n_in}, true, std::move(weight)});
+}
+
+// y = W2 f(W1 x) + bias
+void add_low_rank(std::vector<Parameter>& out, const std::string& name, size_t n_embd, size_t rank, Initialise bias) {
+  add_matrix(out, name + ".lora.0", rank, n_embd, fan_in(n_embd, 0.1));
+  add_matrix(out, name + ".lora.2", n_embd, rank, fan_in(rank, 0.1));
+  if (bias) out.push_back({name + ".lora.2.bias", {n_embd}, false, std::move(bias)});
+}
+
+void add_rwkv7_layer(const Rwkv7Config& c, size_t layer, std::vector<Parameter>& out) {
+  const size_t n_embd = c.n_embd;
+  const auto width = static_cast<double>(n_embd);
+  const std::string p = concat("model.layers.", layer, ".");
+  const std::string attn = p + "attn.";
+  const double depth = static_cast<double>(layer) / static_cast<double>(std::max<size_t>(1, c.n_layer - 1));
+  const double above = 1 - static_cast<double>(layer) / static_cast<double>(c.n_layer);
+  const auto mix_of = [=](double power) {
+    return by_channel([=](double i) { return 1 - std::pow(i / width, power); });
+  };
+  const auto mix = [&](std::string_view name, double power) {
+    out.push_back({attn + std::string(name), {1, 1, n_embd}, false, mix_of(power)});
+  };
+  const auto vector = [&](std::string_view name, Initialise initialise) {
+    out.push_back({attn + std::string(name), {n_embd}, false, std::move(initialise)});
+  };
+  const double last = std::max(1.0, width - 1);
+
+  add_norm(out, p + "attn_norm", n_embd);
+  mix("x_r", 0.2 * above);
+  mix("x_w", 0.9 * above);
+  mix("x_k", 0.7 * above);
+  mix("x_v", 0.7 * above);
+  mix("x_a", 0.9 * above);
+  mix("x_g", 0.2 * above);
+  add_matrix(out, attn + "r_proj", n_embd, n_embd, fan_in(n_embd, 0.5));
+  add_matrix(out, attn + "k_proj", n_embd, n_embd, fan_in(n_embd, 0.05));
+  add_matrix(out, attn + "v_proj", n_embd, n_embd, fan_in(n_embd, 0.5));
+  add_matrix(out, attn + "o_proj", n_embd, n_embd, fan_in(n_embd, 0.05));
+  add_low_rank(out, attn + "w_lora", n_embd, c.decay_low_rank,
+               by_channel([=](double i) { return -6.5 + 5 * std::pow(i / last, 0.85 + std::sqrt(depth)); }));
+  add_low_rank(out, attn + "a_lora", n_embd, c.a_low_rank,
+               by_channel([=](double i) { return -0.19 + 0.4 * (i / last - 0.5); }));
+  if (layer > 0) {
+    add_low_rank(out, attn + "v_lora", n_embd, c.v_low_rank,
+                 by_channel([=](double i) { return 0.73 - 0.4 * (i / last - 0.5); }));
+  }
+  add_low_rank(out, attn + "g_lora", n_embd, c.gate_low_rank, nullptr);
+  vector("k_k", by_channel([=](double i) { return 0.71 - 0.1 * (i / last - 0.5); }));
+  vector("k_a", constant(1.02));
+  out.push_back({attn + "r_k", {c.n_head, c.head_size}, false, constant(-0.04)});
+  const double ln_x = std::pow((1 + static_cast<double>(layer)) / static_cast<double>(c.n_layer), 0.7);
+  add_norm(out, attn + "g_norm", n_embd, constant(ln_x));
+
+  add_norm(out, p + "ffn_norm", n_embd);
+  out.push_back({p + "ffn.x_k", {n_embd}, false, mix_of(std::pow(above, 4))});
+  add_matrix(out, p + "ffn.key", c.dim_ffn, n_embd, fan_in(n_embd, 0.5));
+  add_matrix(out, p + "ffn.value", n_embd, c.dim_ffn, fan_in(c.dim_ffn, 0.05));
+}
+
+std::vector<Parameter> rwkv7_parameters(const Rwkv7Config& c) {
+  std::vector<Parameter> out;
+  add_matrix(out, "model.embeddings", c.vocab_size, c.n_embd, uniform(1e-2));
+  add_norm(out, "model.layers.0.pre_norm", c.n_embd);
+  for (size_t layer = 0; layer < c.n_layer; ++layer) add_rwkv7_layer(c, layer, out);
+  add_norm(out, "model.norm", c.n_embd);
+  if (!c.tie_word_embeddings) add_matrix(out, "lm_head", c.vocab_size, c.n_embd, fan_in(c.n_embd, 0.5));
+  return out;
+}
+
+// softplus of the bias is a step length between 0.001 and 0.1, uniform in its logarithm.
+void initialise_dt_bias(Rng& rng, std::span<float> values) {
+  for (float& v : values) {
+    const double dt = std::exp(std::log(1e-3) + rng.next_unit() * std::log(100.0));
+    v = static_cast<float>(dt + std::log(-std::expm1(-dt)));
+  }
+}
+
+std::vector<Parameter> mamba_parameters(const MambaConfig& c) {
+  std::vector<Parameter> out;
+  add_matrix(out, "backbone.embeddings", c.vocab_size, c.d_model, uniform(0.02 * std::sqrt(3.0)));
+  for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    const std::string p = concat("backbone.layers.", layer, ".");
+    const std::string mixer = p + "mixer.";
+    out.push_back({p + "norm.weight", {c.d_model}, false, constant(1)});
+    add_matrix(out, mixer + "in_proj", 2 * c.d_inner, c.d_model, fan_in(c.d_model, 1));
+    if (c.use_bias) out.push_back({mixer + "in_proj.bias", {2 * c.d_inner}, false, constant(0)});
+    out.push_back({mixer + "conv1d.weight", {c.d_inner, 1, c.d_conv}, false, fan_in(c.d_conv, 1)});
+    if (c.use_conv_bias) out.push_back({mixer + "conv1d.bias", {c.d_inner}, false, fan_in(c.d_conv, 1)});
+    add_matrix(out, mixer + "x_proj", c.dt_rank + 2 * c.d_state, c.d_inner, fan_in(c.d_inner, 1));
+    add_matrix(out, mixer + "dt_proj", c.d_inner, c.dt_rank, fan_in(c.dt_rank, 1));
+    out.push_back({mixer + "dt_proj.bias", {c.d_inner}, false, initialise_dt_bias});
+    const size_t d_state = c.d_state;
+    out.push_back({mixer + "A_log", {c.d_inner, d_state}, false, [d_state](Rng&, std::span<float> values) {
+                     for (size_t i = 0; i < values.size(); ++i) {
+                       values[i] = static_cast<float>(std::log(static_cast<double>(i % d_state + 1)));
+                     }
+                   }});
+    out.push_back({mixer + "D", {c.d_inner}, false, constant(1)});
+    const double depth = std::sqrt(static_cast<double>(c.n_layer));
+    add_matrix(out, mixer + "out_proj", c.d_model, c.d_inner, fan_in(c.d_inner, 1 / depth));
+    if (c.use_bias) out.push_back({mixer + "out_proj.bias", {c.d_model}, false, constant(0)});
+  }
+  out.push_back({"backbone.norm_f.weight", {c.d_model}, false, constant(1)});
+  if (!c.tie_word_embeddings) add_matrix(out, "lm_head", c.vocab_size, c.d_model, fan_in(c.d_model, 1));
+  return out;
+}
+
+}  // namespace
+
+std::vector<Parameter> parameters(const ModelConfig& config) {
+  if (const auto* rwkv7 = std::get_if<Rwkv7Config>(&config.architecture)) return rwkv7_parameters(*rwkv7);
+  return mamba_parameters(std::get<MambaConfig>(config.architecture));
+}
+
+}  // namespace sutra

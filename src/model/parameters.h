@@ -1,0 +1,30 @@
+// The parameters of a model by name, shape and the distribution they start from: what a fresh checkpoint holds.
+//
+// Names and shapes are those that the architecture's take() calls ask for (rwkv7.cpp, mamba.cpp); a test loads what is
+// written here, so the two lists cannot drift apart.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "model/config.h"
+#include "tensor/tensor.h"
+
+namespace sutra {
+
+struct Parameter {
+  std::string name;
+  Shape shape;
+  bool is_matrix = false;  // a weight of a linear layer: stored in two bytes; everything else is float32
+  std::function<void(Rng& rng, std::span<float> values)> initialise;
+};
+
+// In the order of the forward pass. RWKV-7 starts as its authors' training code does (BlinkDL/RWKV-LM, RWKV-v7), except
+// that matrices which start at zero there start small and random here, so that every kernel has real work; Mamba as in
+// Gu and Dao 2023, section 3.6 and appendix E.2.
+std::vector<Parameter> parameters(const ModelConfig& config);
+
+}  // namespace sutra

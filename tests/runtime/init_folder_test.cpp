@@ -1,0 +1,83 @@
+#include "runtime/init_folder.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+
+#include "runtime/session.h"
+#include "support/golden.h"
+
+namespace sutra {
+namespace {
+
+using test::value_of;
+
+std::string fresh_folder(std::string_view name) {
+  const auto path = std::filesystem::temp_directory_path() / concat("sutra-init-", name);
+  std::filesystem::remove_all(path);
+  return path.string();
+}
+
+const auto go_on = [](size_t, size_t) { return true; };
+
+constexpr std::string_view kRwkv7 =
+    R"({"model_type": "rwkv7", "hidden_size": 64, "num_hidden_layers": 3, "head_dim": 32,
+  "vocab_size": 50, "decay_low_rank_dim": 8, "a_low_rank_dim": 8, "v_low_rank_dim": 8, "gate_low_rank_dim": 16})";
+constexpr std::string_view kMamba =
+    R"({"model_type": "mamba", "hidden_size": 48, "num_hidden_layers": 2, "vocab_size": 50,
+  "use_bias": true, "tie_word_embeddings": false})";
+
+std::string write_config(std::string_view name, std::string_view json) {
+  const std::string path = (std::filesystem::temp_directory_path() / concat("sutra-init-", name, ".json")).string();
+  std::ofstream(path) << json;
+  return path;
+}
+
+}  // namespace
+
+TEST_CASE("a fresh model of every architecture loads whole and gives finite logits") {
+  // Counted by hand from the shapes in models/rwkv.md and models/mamba.md.
+  for (const auto& [name, json, n_parameters] :
+       {std::tuple{"rwkv7", kRwkv7, uint64_t{172'032}}, std::tuple{"mamba", kMamba, uint64_t{44'784}}}) {
+    INFO(name);
+    const std::string out = fresh_folder(name);
+    const InitReport report = value_of(init_folder(write_config(name, json), 7, out, go_on));
+    const auto engine = test::load_engine(out);
+    CHECK(engine->info().unused_tensors.empty());
+    CHECK(engine->info().n_parameters == report.n_parameters);
+    CHECK(report.n_parameters == n_parameters);
+    Session session = value_of(Session::create(engine));
+    const int32_t ids[] = {1, 2, 49};
+    value_of(session.advance(ids));
+    bool all_finite = true;
+    double largest = 0;
+    for (const float logit : session.logits()) {
+      all_finite = all_finite && std::isfinite(logit);
+      largest = std::max(largest, static_cast<double>(std::abs(logit)));
+    }
+    CHECK(all_finite);
+    CHECK(largest > 1e-3);
+  }
+}
+
+TEST_CASE("the seed decides the weights") {
+  const std::string config = write_config("seeds", kMamba);
+  const auto weights = [&](std::string_view name, uint64_t seed) {
+    const std::string out = fresh_folder(name);
+    value_of(init_folder(config, seed, out, go_on));
+    return test::read_bytes(out + "/model.safetensors");
+  };
+  const auto first = weights("one", 1);
+  CHECK(first == weights("again", 1));
+  CHECK(first != weights("two", 2));
+}
+
+TEST_CASE("a stopped init leaves no model") {
+  const std::string out = fresh_folder("stopped");
+  const auto result =
+      init_folder(write_config("stopped", kMamba), 1, out, [](size_t n_done, size_t) { return n_done < 5; });
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code == ErrorCode::kCancelled);
+  CHECK_FALSE(std::filesystem::exists(out + "/model.safetensors"));
+}
+
+}  // namespace sutra
