@@ -67,7 +67,7 @@ inline QuantizedTokens make_tokens(size_t n_tokens, size_t n_cols, size_t group_
 inline QuantizedTokens quantize(std::span<const float> values, size_t n_tokens, size_t n_cols, size_t group_size,
                                 kernels::Precision precision) {
   QuantizedTokens tokens = make_tokens(n_tokens, n_cols, group_size, precision);
-  kernels::quantize_activations(values.data(), n_cols, tokens.x);
+  kernels::quantize_activations(values.data(), tokens.x, 0, n_tokens);
   return tokens;
 }
 

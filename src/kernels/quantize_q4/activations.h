@@ -82,8 +82,8 @@ Result<uint64_t> q4_activation_bytes(uint64_t n_tokens, uint64_t n_cols, uint64_
 // One token: x has out.n_cols elements; writes token `token` of out.
 using QuantizeActivationsFn = void (*)(const float* x, const Q4Activations& out, size_t token);
 
-// Quantises x [T, K], rows x_stride elements apart, into out.data of at least q4_activation_bytes bytes. T, K, group size
-// and precision are those of `out`. Tokens are independent: a caller with threads may split them.
-void quantize_activations(const float* x, size_t x_stride, const Q4Activations& out);
+// Quantises tokens first ≤ t < last of x [T, K] into out.data of at least q4_activation_bytes bytes. T, K, group size and
+// precision are those of `out`. Tokens are independent: threads share the work by them.
+void quantize_activations(const float* x, const Q4Activations& out, size_t first_token, size_t last_token);
 
 }  // namespace sutra::kernels
