@@ -20,7 +20,8 @@ struct Outcome {
 
 Outcome load(std::span<const std::byte> file, size_t chunk_bytes) {
   Outcome outcome;
-  SafetensorsStream stream("f", file.size(), outcome.tensors, {.check_finite = (file.size() & 1) != 0});
+  TensorMapSink sink(outcome.tensors, {.check_finite = (file.size() & 1) != 0});
+  SafetensorsStream stream("f", file.size(), sink);
   for (size_t begin = 0; begin < file.size() && outcome.status; begin += chunk_bytes) {
     outcome.status = stream.feed(file.subspan(begin, std::min(chunk_bytes, file.size() - begin)));
   }
