@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "io/tensor_map.h"
 #include "model/model.h"
 #include "model/workspace.h"
 #include "quant/q4_matrix.h"
+#include "quant/weight_map.h"
 
 namespace sutra {
 
@@ -25,7 +25,7 @@ class Linear {
  public:
   // Takes `name`.weight [N, K] in any float dtype (F64 is narrowed to F32), or `name`.qweight, .qzeros and
   // .scales in the AWQ layout, from `tensors`.
-  static Result<Linear> take(TensorMap& tensors, std::string_view name, size_t n_out, size_t n_in,
+  static Result<Linear> take(WeightMap& tensors, std::string_view name, size_t n_out, size_t n_in,
                              const ModelConfig& config, const WeightOptions& options);
 
   // x [T, K] → y, row t at y + t · y_stride. Rows of W are shared out among the pool's threads.
@@ -50,6 +50,6 @@ class Linear {
 };
 
 // A float vector of n elements as F32, whatever dtype and (given) shape the file has.
-Result<Tensor> take_vector(TensorMap& tensors, std::string_view name, const Shape& shape);
+Result<Tensor> take_vector(WeightMap& tensors, std::string_view name, const Shape& shape);
 
 }  // namespace sutra
