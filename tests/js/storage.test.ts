@@ -80,7 +80,7 @@ const open = (options = {}) =>
 
 async function readAll(options = {}): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for await (const chunk of (await open(options))!.chunks()) parts.push(chunk);
+  for await (const chunk of (await open(options))!.chunks()) parts.push(chunk.slice());
   return Buffer.concat(parts);
 }
 
@@ -140,7 +140,7 @@ test('the next part is read while one is being stored, and no more than one', as
   };
   const chunks: Uint8Array[] = [];
   for await (const chunk of (await open())!.chunks()) {
-    chunks.push(chunk);
+    chunks.push(chunk.slice());
     if (storing > 0) readMeanwhile += chunk.length;
   }
   assert.deepEqual(Buffer.concat(chunks), Buffer.from(content));
