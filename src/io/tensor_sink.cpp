@@ -9,7 +9,7 @@
 namespace sutra {
 
 Status TensorMapSink::begin(const TensorEntry& entry) {
-  SUTRA_ASSIGN(tensor_, Tensor::create(entry.dtype, entry.shape));
+  SUTRA_ASSIGN(tensor_, Tensor::create(entry.dtype, entry.shape, Contents::kUndefined));
   filled_ = 0;
   return {};
 }

@@ -80,7 +80,7 @@ Result<AwqPacker> AwqPacker::create(size_t n_out, size_t n_in, size_t group_size
   SUTRA_ASSERT(awq_can_hold(n_out));
   AwqPacker packer;
   SUTRA_ASSIGN(packer.matrix_, Q4Matrix::create(n_out, n_in, group_size));
-  SUTRA_ASSIGN(packer.slab_, AlignedBuffer::create(kQ4BlockColumns * n_out / 2));
+  SUTRA_ASSIGN(packer.slab_, AlignedBuffer::create(kQ4BlockColumns * n_out / 2, Contents::kUndefined));
   return packer;
 }
 
@@ -157,6 +157,8 @@ Status set_awq_groups(const TensorView& qzeros, const TensorView& scales, std::s
     for (size_t first = 0; first < n_out; first += kQ4TileRows) {
       const size_t n_rows = std::min(kQ4TileRows, n_out - first);
       std::byte* const tail = matrix.bytes().data() + first / kQ4TileRows * tile_bytes + tail_offset;
+      // Rows past N have zero and scale 0.
+      if (n_rows < kQ4TileRows) std::memset(tail, 0, kernels::kQ4GroupTailBytes);
       std::memcpy(tail, halves.data() + group * n_out + first, n_rows * sizeof(uint16_t));
       std::byte* const zeros = tail + kQ4TileRows * sizeof(uint16_t);
       for (size_t i = 0; i < n_rows; ++i) {

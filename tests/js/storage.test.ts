@@ -149,6 +149,25 @@ test('the next part is read while one is being stored, and no more than one', as
   assert.deepEqual(await readAll(), Buffer.from(content));
 });
 
+test('a body that cannot be read into memory of ours is read all the same', async () => {
+  await readAll();
+  const match = cache.match.bind(cache);
+  let streamed = 0;
+  cache.match = async (key) => {
+    const response = await match(key);
+    if (!response) return undefined;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+      controller.enqueue(bytes);
+      controller.close();
+      streamed += bytes.length;
+    };
+    return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }));
+  };
+  assert.deepEqual(await readAll(), Buffer.from(content));
+  assert.ok(streamed >= content.length);
+});
+
 test('a new version on the server replaces the cached one', async () => {
   await readAll();
   etag = '"v2"';
