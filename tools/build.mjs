@@ -64,7 +64,9 @@ async function buildWasm() {
 async function buildGlue(threads) {
   const { transform } = await import('esbuild');
   const minified = async (/** @type {string} */ simd) => {
-    const code = readFileSync(artefactFile(`${simd}-${threads}`, 'mjs'), 'utf8');
+    // Without the artefact's name: esbuild chooses short names by how often letters occur, in file names too.
+    const named = readFileSync(artefactFile(`${simd}-${threads}`, 'mjs'), 'utf8');
+    const code = named.replaceAll(`sutra-${simd}-`, 'sutra-');
     return (await transform(code, { minify: true, format: 'esm', target: 'es2022' })).code;
   };
   // Shared after minifying, which would drop the comments for bundlers.

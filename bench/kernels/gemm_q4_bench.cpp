@@ -144,7 +144,7 @@ void measure_product(JsonLines& lines, const Variant<GemmQ4Fn>& variant, const C
   std::vector<float> values(c.n_tokens * kColumns);
   Rng rng(2);
   for (float& value : values) value = static_cast<float>(rng.next_unit() - 0.5);
-  quantize_activations(values.data(), kColumns, x);
+  quantize_activations(values.data(), x, 0, c.n_tokens);
   std::vector<float> y(c.n_tokens * n_rows);
   const Q4View w{weights.data(), n_rows, kColumns, kGroupSize};
   Pieces rows(n_rows, kPieceRows);

@@ -44,6 +44,7 @@ export interface EngineModule {
     seed: number,
   ): Address;
   _sutra_generation_step(generation: number): Address;
+  _sutra_generation_consume(generation: number): Address;
   _sutra_generation_remove(generation: number): Address;
   _sutra_encode(sizeBytes: number, special: number): Address;
   _sutra_decode(idsBytes: number): Address;
@@ -221,6 +222,11 @@ export class Heap {
       ),
     );
     return { generation: values[0]!, promptTokens: values[1]! };
+  }
+
+  /** Reads the last step's token into the session; generationStep() begins with it where this was not called. */
+  generationConsume(generation: number): void {
+    this.#call((m) => m._sutra_generation_consume(generation));
   }
 
   generationStep(generation: number): Step {

@@ -149,6 +149,8 @@ export function createHost(
           const piece = id < 0 ? { text, id } : { text, id, logprob };
           send({ kind: 'piece', call: job.call, piece });
           posted++;
+          // While the piece travels. What the reader has seen is then in the session, whether it goes on or not.
+          heap().generationConsume(generation);
         }
         if (step.kind === 'done') stopReason = step.stopReason ?? 'length';
         else if (posted - job.pulled < window) await yieldToEventLoop();

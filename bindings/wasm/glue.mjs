@@ -4,12 +4,12 @@
 
 /**
  * @param {'st' | 'mt'} threads
- * @param {Record<'simd128' | 'relaxed', string>} code of each artefact, as Emscripten wrote it
+ * @param {Record<'simd128' | 'relaxed', string>} code of each artefact, as Emscripten wrote it but for the name
  * @returns {string}
  */
 export function shareGlue(threads, code) {
-  const shared = code.simd128.replaceAll('sutra-simd128-', 'sutra-');
-  if (shared !== code.relaxed.replaceAll('sutra-relaxed-', 'sutra-'))
+  const shared = code.simd128;
+  if (shared !== code.relaxed)
     throw new Error(`the start-up code of the artefacts simd128-${threads} and relaxed-${threads} differs`);
   // start.ts passes instantiateWasm, so the wasm file is never looked for; bundlers would look for it.
   const withoutFile = replace(shared, `new URL("sutra-${threads}.wasm",import.meta.url).href`, '""', 1);

@@ -274,6 +274,13 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_create(uint32_t session_numbe
 
 // text: what became certain. values: kind (0 prefill, 1 token, 2 done), prompt tokens done, id, log probability,
 // stop reason (1 eos, 2 stop, 3 length), tokens generated so far
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_consume(uint32_t number) {
+  Instance& in = instance();
+  Generation* generation = in.generations.find(number);
+  if (!generation) return in.out.failed(unknown("generation", number));
+  return in.out.of(generation->consume());
+}
+
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_step(uint32_t number) {
   Instance& in = instance();
   Generation* generation = in.generations.find(number);

@@ -4,19 +4,21 @@
 #include <cstring>
 
 #include "base/half.h"
+#include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm_f/gemm_f.h"
 #include "kernels/gemm_q4/gemm_q4.h"
+#include "kernels/gemm_q8/gemm_q8.h"
 
 namespace sutra {
 namespace {
 
-// Below this many products, waking a thread costs more than it saves.
-constexpr size_t kMinParallelProducts = 1 << 16;
-
-kernels::Q4Activations activations_view(const Q4Matrix& weight, size_t n_tokens, bool int8_activations,
-                                        std::byte* data) {
-  return {data, n_tokens, weight.n_cols(), weight.group_size(),
+kernels::Q4Activations activations_of(const Q4Matrix& weight, const LinearInput& input, bool int8_activations) {
+  return {input.quantized, input.n_tokens, weight.n_cols(), weight.group_size(),
           int8_activations ? kernels::Precision::kA8 : kernels::Precision::kA15};
+}
+
+kernels::Q4Activations activations_of(const Q8Matrix& weight, const LinearInput& input) {
+  return {input.quantized, input.n_tokens, weight.n_cols(), kernels::Q8View::group_size, kernels::Precision::kA14};
 }
 
 kernels::MatrixF matrix_view(const Tensor& weight, size_t n_out, size_t n_in) {
@@ -53,32 +55,73 @@ Result<Linear> Linear::take(WeightMap& tensors, std::string_view name, size_t n_
   if (weight.dtype() == Dtype::kF64) {
     SUTRA_ASSIGN(weight, to_f32(weight.view()));
   }
-  linear.weight_ = std::move(weight);
+  if (config.awq && !options.exact) {
+    SUTRA_ASSIGN(linear.weight_, Q8Matrix::quantize(weight.view()));
+  } else {
+    linear.weight_ = std::move(weight);
+  }
   return linear;
 }
 
-void Linear::forward(const float* x, size_t n_tokens, float* y, size_t y_stride, const LinearScratch& scratch,
-                     ThreadPool& pool) const {
-  const size_t products = n_tokens * n_in_ * n_out_;
-  // All rows in one share where threads do not pay.
-  const size_t grain = products < kMinParallelProducts ? round_up(n_out_, kernels::kQ4TileRows) : kernels::kQ4TileRows;
+void Linear::prepare(const LinearInput& input, size_t first_token, size_t last_token) const {
   if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) {
-    const auto activations = activations_view(*q4, n_tokens, int8_activations_, scratch.activations);
-    kernels::quantize_activations(x, n_in_, activations);
-    pool.parallel_for(n_out_, grain, [&](size_t first, size_t last) {
-      kernels::gemm_q4(q4->view(), activations, first, last, y, y_stride);
-    });
-    return;
+    kernels::quantize_activations(input.x, activations_of(*q4, input, int8_activations_), first_token, last_token);
+  } else if (const auto* q8 = std::get_if<Q8Matrix>(&weight_)) {
+    kernels::quantize_activations(input.x, activations_of(*q8, input), first_token, last_token);
   }
-  const kernels::MatrixF matrix = matrix_view(std::get<Tensor>(weight_), n_out_, n_in_);
-  pool.parallel_for(n_out_, grain, [&](size_t first, size_t last) {
-    kernels::gemm_f({matrix, x, n_tokens, first, last, y, y_stride});
+}
+
+void Linear::multiply(const LinearInput& input, size_t first_row, size_t last_row, float* y, size_t y_stride) const {
+  if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) {
+    kernels::gemm_q4(q4->view(), activations_of(*q4, input, int8_activations_), first_row, last_row, y, y_stride);
+  } else if (const auto* q8 = std::get_if<Q8Matrix>(&weight_)) {
+    kernels::gemm_q8(q8->view(), activations_of(*q8, input), first_row, last_row, y, y_stride);
+  } else {
+    const kernels::MatrixF matrix = matrix_view(std::get<Tensor>(weight_), n_out_, n_in_);
+    kernels::gemm_f({matrix, input.x, input.n_tokens, first_row, last_row, y, y_stride});
+  }
+}
+
+void multiply_all(std::span<const Product> products, ThreadPool& pool) {
+  size_t n_multiplications = 0;
+  for (const Product& p : products) n_multiplications += p.input.n_tokens * p.linear->n_in() * p.linear->n_out();
+  const size_t n_shares = pool.size();
+  share(pool, n_shares, 1, n_multiplications, [&](size_t first, size_t last) {
+    for (const Product& p : products) {
+      const size_t n_out = p.linear->n_out();
+      const size_t n_tiles = div_up(n_out, Linear::kTileRows);
+      const auto row = [&](size_t index) { return std::min(n_out, n_tiles * index / n_shares * Linear::kTileRows); };
+      if (row(first) < row(last)) p.linear->multiply(p.input, row(first), row(last), p.y, p.y_stride);
+    }
   });
+}
+
+void multiply_add(const Linear& linear, const LinearInput& input, const float* bias, float* scratch, float* residual,
+                  ThreadPool& pool) {
+  const size_t n_out = linear.n_out();
+  share(pool, n_out, Linear::kTileRows, input.n_tokens * linear.n_in() * n_out, [&](size_t first, size_t last) {
+    linear.multiply(input, first, last, scratch, n_out);
+    for (size_t t = 0; t < input.n_tokens; ++t) {
+      const size_t at = t * n_out + first;
+      if (bias != nullptr) kernels::add_bias(scratch + at, bias + first, 1, last - first, scratch + at);
+      kernels::add(residual + at, scratch + at, last - first, residual + at);
+    }
+  });
+}
+
+void prepare_and_multiply(const Linear& linear, const LinearInput& input, float* y, ThreadPool& pool) {
+  linear.prepare(input, 0, input.n_tokens);
+  const Product product{&linear, input, y, linear.n_out()};
+  multiply_all({&product, 1}, pool);
 }
 
 void Linear::copy_row(size_t id, float* y) const {
   if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) {
     kernels::unpack_row_q4(q4->view(), id, y);
+    return;
+  }
+  if (const auto* q8 = std::get_if<Q8Matrix>(&weight_)) {
+    kernels::unpack_row_q8(q8->view(), id, y);
     return;
   }
   const Tensor& weight = std::get<Tensor>(weight_);
@@ -91,14 +134,18 @@ void Linear::copy_row(size_t id, float* y) const {
   std::ranges::transform(halves, y, weight.dtype() == Dtype::kF16 ? f16_to_f32 : bf16_to_f32);
 }
 
-size_t Linear::scratch_bytes(size_t n_tokens) const {
-  const auto* q4 = std::get_if<Q4Matrix>(&weight_);
-  if (q4 == nullptr) return 0;
-  return activations_view(*q4, n_tokens, int8_activations_, nullptr).token_bytes() * n_tokens;
+size_t Linear::input_bytes(size_t n_tokens) const {
+  const LinearInput input{nullptr, n_tokens, nullptr};
+  if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) {
+    return activations_of(*q4, input, int8_activations_).token_bytes() * n_tokens;
+  }
+  if (const auto* q8 = std::get_if<Q8Matrix>(&weight_)) return activations_of(*q8, input).token_bytes() * n_tokens;
+  return 0;
 }
 
 uint64_t Linear::weight_bytes() const {
   if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) return q4->size_bytes();
+  if (const auto* q8 = std::get_if<Q8Matrix>(&weight_)) return q8->size_bytes();
   return std::get<Tensor>(weight_).bytes().size();
 }
 

@@ -1,6 +1,7 @@
 // y = W x in whatever form W is held: the one place that chooses between 4-bit and float products.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -12,42 +13,78 @@
 #include "model/model.h"
 #include "model/workspace.h"
 #include "quant/q4_matrix.h"
+#include "quant/q8_matrix.h"
 #include "quant/weight_map.h"
 
 namespace sutra {
 
-// Scratch of Linear::forward: the quantised activations of one input [T, K].
-struct LinearScratch {
-  std::byte* activations = nullptr;
+// The input of products: T tokens in float32, and room for them in the integers that packed weights want. Matrices with
+// weights of the same form may share one.
+struct LinearInput {
+  const float* x = nullptr;  // [T, K]
+  size_t n_tokens = 0;
+  std::byte* quantized = nullptr;
 };
 
+// Threads share a product by tokens where the input is prepared and by rows where it is multiplied, so the two halves
+// are apart: the models put several products, and what is done to their results, into one parallel region.
 class Linear {
  public:
   // Takes `name`.weight [N, K] in any float dtype (F64 is narrowed to F32), or `name`.qweight, .qzeros and
-  // .scales in the AWQ layout, from `tensors`.
+  // .scales in the AWQ layout, from `tensors`. What a 4-bit model has left in float is held in 8 bits, unless
+  // options.exact.
   static Result<Linear> take(WeightMap& tensors, std::string_view name, size_t n_out, size_t n_in,
                              const ModelConfig& config, const WeightOptions& options);
 
-  // x [T, K] → y, row t at y + t · y_stride. Rows of W are shared out among the pool's threads.
-  void forward(const float* x, size_t n_tokens, float* y, size_t y_stride, const LinearScratch& scratch,
-               ThreadPool& pool) const;
-  void forward(const float* x, size_t n_tokens, float* y, const LinearScratch& scratch, ThreadPool& pool) const {
-    forward(x, n_tokens, y, n_out_, scratch, pool);
-  }
+  // Quantises tokens first ≤ t < last of the input; nothing for float weights.
+  void prepare(const LinearInput& input, size_t first_token, size_t last_token) const;
+  // Rows first ≤ n < last of y = W x, token t's at y + t · y_stride. `first` is a multiple of kTileRows, and so is
+  // `last` unless it is n_out(). The input is prepared.
+  void multiply(const LinearInput& input, size_t first_row, size_t last_row, float* y, size_t y_stride) const;
   // y [K] = row `id` of W in float32: the embedding of a token.
   void copy_row(size_t id, float* y) const;
 
-  [[nodiscard]] size_t scratch_bytes(size_t n_tokens) const;
+  static constexpr size_t kTileRows = kernels::kQ4TileRows;
+
+  // Bytes of LinearInput::quantized for T tokens.
+  [[nodiscard]] size_t input_bytes(size_t n_tokens) const;
   [[nodiscard]] uint64_t weight_bytes() const;
   [[nodiscard]] size_t n_out() const { return n_out_; }
   [[nodiscard]] size_t n_in() const { return n_in_; }
 
  private:
-  std::variant<Tensor, Q4Matrix> weight_;
+  std::variant<Tensor, Q4Matrix, Q8Matrix> weight_;
   size_t n_out_ = 0;
   size_t n_in_ = 0;
   bool int8_activations_ = false;
 };
+
+struct Product {
+  const Linear* linear;
+  LinearInput input;
+  float* y;
+  size_t y_stride;
+};
+// Every product in one parallel region, each thread with its share of the rows of each. The inputs are prepared.
+void multiply_all(std::span<const Product> products, ThreadPool& pool);
+
+// residual [T, N] += W x (+ bias, where it is not null). The products go through `scratch` [T, N].
+void multiply_add(const Linear& linear, const LinearInput& input, const float* bias, float* scratch, float* residual,
+                  ThreadPool& pool);
+// Quantises the whole input, and y [T, N] = W x: a product that stands alone.
+void prepare_and_multiply(const Linear& linear, const LinearInput& input, float* y, ThreadPool& pool);
+
+// What an element costs in element-wise work, in multiplications of a matrix product.
+inline constexpr size_t kElementwiseCost = 16;
+
+// Calls body(first, last) on ranges of n units that together need `n_multiplications`, shared out among the threads in
+// multiples of `grain` units where that many repay waking them.
+template <class Body>
+void share(ThreadPool& pool, size_t n, size_t grain, size_t n_multiplications, const Body& body) {
+  // Fewer are done before another thread has begun.
+  constexpr size_t kWorthSharing = 1 << 16;
+  pool.parallel_for(n, n_multiplications < kWorthSharing ? std::max(n, grain) : grain, body);
+}
 
 // A float vector of n elements as F32, whatever dtype and (given) shape the file has.
 Result<Tensor> take_vector(WeightMap& tensors, std::string_view name, const Shape& shape);

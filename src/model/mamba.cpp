@@ -48,7 +48,7 @@ struct Mamba::Buffers {
   float* dt_low;  // [T, dt_rank]: its first columns, dense
   float* dt;      // [T, d_inner]
   float* y;       // [T, d_inner]
-  LinearScratch scratch;
+  std::byte* q;   // integers of whatever is multiplied next
 };
 
 Mamba::Buffers Mamba::carve(Arena& arena, size_t n_tokens) const {
@@ -61,10 +61,60 @@ Mamba::Buffers Mamba::carve(Arena& arena, size_t n_tokens) const {
   b.dt_low = arena.take<float>(n_tokens * config_.dt_rank);
   b.dt = arena.take<float>(n_tokens * config_.d_inner);
   b.y = arena.take<float>(n_tokens * config_.d_inner);
-  size_t scratch_bytes = 0;
-  for_each_linear([&](const Linear& l) { scratch_bytes = std::max(scratch_bytes, l.scratch_bytes(n_tokens)); });
-  b.scratch.activations = arena.take<std::byte>(scratch_bytes);
+  size_t input_bytes = 0;
+  for_each_linear([&](const Linear& l) { input_bytes = std::max(input_bytes, l.input_bytes(n_tokens)); });
+  b.q = arena.take<std::byte>(input_bytes);
   return b;
+}
+
+// [u; z] = W_in h and u = silu(conv1d(u)), for some channels: the convolution needs no others'.
+void Mamba::project(const Block& block, const LinearInput& h, size_t first, size_t last, const Buffers& b,
+                    float* conv_state) const {
+  const size_t d_inner = config_.d_inner;
+  if (first == 0 && last == d_inner) {
+    block.in_proj.multiply(h, 0, 2 * d_inner, b.u_z, 2 * d_inner);
+  } else {
+    block.in_proj.multiply(h, first, last, b.u_z, 2 * d_inner);
+    block.in_proj.multiply(h, d_inner + first, d_inner + last, b.u_z, 2 * d_inner);
+  }
+  for (size_t t = 0; t < h.n_tokens && config_.use_bias; ++t) {
+    for (const size_t column : {first, d_inner + first}) {
+      float* u_z = b.u_z + t * 2 * d_inner + column;
+      kernels::add_bias(u_z, data(block.in_proj_bias) + column, 1, last - first, u_z);
+    }
+  }
+  kernels::conv1d({b.u_z, 2 * d_inner, h.n_tokens, d_inner, config_.d_conv, first, last, data(block.conv1d),
+                   data_or_null(block.conv1d_bias), kernels::Conv1dActivation::kSilu, conv_state, b.u});
+}
+
+// dt = softplus(W_dt dt + b) and y = selective_scan(u, dt, A, B, C, D) ⊙ silu(z), for some channels.
+void Mamba::scan(const Block& block, const LinearInput& dt_low, size_t first, size_t last, const Buffers& b,
+                 float* ssm_state) const {
+  const size_t d_inner = config_.d_inner, dt_rank = config_.dt_rank;
+  block.dt_proj.multiply(dt_low, first, last, b.dt, d_inner);
+  for (size_t t = 0; t < dt_low.n_tokens; ++t) {
+    float* dt = b.dt + t * d_inner + first;
+    kernels::add_bias(dt, data(block.dt_bias) + first, 1, last - first, dt);
+    kernels::softplus(dt, last - first, dt);
+  }
+  kernels::SelectiveScanArgs scan{};
+  scan.u = b.u;
+  scan.dt = b.dt;
+  scan.A = data(block.A);
+  scan.B = b.dt_B_C + dt_rank;
+  scan.C = b.dt_B_C + dt_rank + config_.d_state;
+  scan.bc_stride = dt_rank + 2 * config_.d_state;
+  scan.D = data(block.D);
+  scan.z = b.u_z + d_inner;
+  scan.z_stride = 2 * d_inner;
+  scan.n_tokens = dt_low.n_tokens;
+  scan.n_channels = d_inner;
+  scan.n_state = config_.d_state;
+  scan.first_channel = first;
+  scan.last_channel = last;
+  scan.state = ssm_state;
+  scan.y = b.y;
+  kernels::selective_scan(scan);
 }
 
 void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
@@ -74,51 +124,34 @@ void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, T
   const size_t bc_stride = dt_rank + 2 * d_state;
   float* conv_state = state.field(layout_.fields[kConv]) + layer * config_.d_conv * d_inner;
   float* ssm_state = state.field(layout_.fields[kSsm]) + layer * d_state * d_inner;
+  // The rows of z follow those of u: where they do not begin at a tile of W_in, channels cannot be shared out.
+  const size_t channel_grain = d_inner % kChannelGrain == 0 ? kChannelGrain : d_inner;
+  const size_t cost = n_tokens * d_inner * kElementwiseCost;
 
-  kernels::rms_norm({b.x, n_tokens, d_model, data(block.norm), config_.rms_norm_eps, b.x_norm});
-
-  // [u; z] = W_in h
-  block.in_proj.forward(b.x_norm, n_tokens, b.u_z, b.scratch, pool);
-  if (config_.use_bias) kernels::add_bias(b.u_z, data(block.in_proj_bias), n_tokens, 2 * d_inner, b.u_z);
-
-  // u = silu(conv1d(u))
-  pool.parallel_for(d_inner, kChannelGrain, [&](size_t first, size_t last) {
-    kernels::conv1d({b.u_z, 2 * d_inner, n_tokens, d_inner, config_.d_conv, first, last, data(block.conv1d),
-                     data_or_null(block.conv1d_bias), kernels::Conv1dActivation::kSilu, conv_state, b.u});
+  const LinearInput h{b.x_norm, n_tokens, b.q};
+  share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) {
+    kernels::rms_norm({b.x + first * d_model, last - first, d_model, data(block.norm), config_.rms_norm_eps,
+                       b.x_norm + first * d_model});
+    block.in_proj.prepare(h, first, last);
   });
+  share(pool, d_inner, channel_grain, n_tokens * d_model * 2 * d_inner,
+        [&](size_t first, size_t last) { project(block, h, first, last, b, conv_state); });
 
-  // [dt; B; C] = W_x u;   dt = softplus(W_dt dt + b)
-  block.x_proj.forward(b.u, n_tokens, b.dt_B_C, b.scratch, pool);
+  // [dt; B; C] = W_x u
+  const LinearInput u{b.u, n_tokens, b.q};
+  share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) { block.x_proj.prepare(u, first, last); });
+  const Product x_proj{&block.x_proj, u, b.dt_B_C, bc_stride};
+  multiply_all({&x_proj, 1}, pool);
+
+  const LinearInput dt_low{b.dt_low, n_tokens, b.q};
   for (size_t t = 0; t < n_tokens; ++t) std::copy_n(b.dt_B_C + t * bc_stride, dt_rank, b.dt_low + t * dt_rank);
-  block.dt_proj.forward(b.dt_low, n_tokens, b.dt, b.scratch, pool);
-  kernels::add_bias(b.dt, data(block.dt_bias), n_tokens, d_inner, b.dt);
-  kernels::softplus(b.dt, n_tokens * d_inner, b.dt);
+  block.dt_proj.prepare(dt_low, 0, n_tokens);
+  share(pool, d_inner, channel_grain, n_tokens * d_inner * (dt_rank + d_state * kElementwiseCost),
+        [&](size_t first, size_t last) { scan(block, dt_low, first, last, b, ssm_state); });
 
-  // y = selective_scan(u, dt, A, B, C, D) ⊙ silu(z)
-  pool.parallel_for(d_inner, kChannelGrain, [&](size_t first, size_t last) {
-    kernels::SelectiveScanArgs scan{};
-    scan.u = b.u;
-    scan.dt = b.dt;
-    scan.A = data(block.A);
-    scan.B = b.dt_B_C + dt_rank;
-    scan.C = b.dt_B_C + dt_rank + d_state;
-    scan.bc_stride = bc_stride;
-    scan.D = data(block.D);
-    scan.z = b.u_z + d_inner;
-    scan.z_stride = 2 * d_inner;
-    scan.n_tokens = n_tokens;
-    scan.n_channels = d_inner;
-    scan.n_state = d_state;
-    scan.first_channel = first;
-    scan.last_channel = last;
-    scan.state = ssm_state;
-    scan.y = b.y;
-    kernels::selective_scan(scan);
-  });
-
-  block.out_proj.forward(b.y, n_tokens, b.x_norm, b.scratch, pool);
-  if (config_.use_bias) kernels::add_bias(b.x_norm, data(block.out_proj_bias), n_tokens, d_model, b.x_norm);
-  kernels::add(b.x, b.x_norm, n_tokens * d_model, b.x);
+  const LinearInput y{b.y, n_tokens, b.q};
+  share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) { block.out_proj.prepare(y, first, last); });
+  multiply_add(block.out_proj, y, config_.use_bias ? data(block.out_proj_bias) : nullptr, b.x_norm, b.x, pool);
 }
 
 void Mamba::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
@@ -138,7 +171,7 @@ void Mamba::forward(State& state, std::span<const int32_t> ids, LogitsWanted wan
   SUTRA_ASSERT(logits.size() == n_wanted * config_.vocab_size);
   const float* x = b.x + (n_tokens - n_wanted) * d_model;
   kernels::rms_norm({x, n_wanted, d_model, data(norm_f_), config_.rms_norm_eps, b.x_norm});
-  (head_ ? *head_ : embeddings_).forward(b.x_norm, n_wanted, logits.data(), b.scratch, pool);
+  prepare_and_multiply(head_ ? *head_ : embeddings_, {b.x_norm, n_wanted, b.q}, logits.data(), pool);
 }
 
 template <class Visit>

@@ -35,6 +35,10 @@ class Mamba final : public Model {
 
   Result<Block> take_block(size_t layer, WeightMap& tensors, const ModelConfig& config,
                            const WeightOptions& options) const;
+  void project(const Block& block, const LinearInput& h, size_t first, size_t last, const Buffers& b,
+               float* conv_state) const;
+  void scan(const Block& block, const LinearInput& dt_low, size_t first, size_t last, const Buffers& b,
+            float* ssm_state) const;
   void mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   Buffers carve(Arena& arena, size_t n_tokens) const;
   template <class Visit>

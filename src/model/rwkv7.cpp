@@ -1,6 +1,8 @@
 #include "model/rwkv7.h"
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/norm/norm.h"
@@ -32,34 +34,139 @@ const float* data(const Tensor& tensor) { return tensor.as<float>().data(); }
 // Every intermediate of a chunk of T tokens; [T, C] unless said otherwise.
 struct Rwkv7::Buffers {
   float* x;       // residual stream
-  float* x_norm;  // ln1, ln2 or ln_out of x
+  float* x_norm;  // ln1, ln2 or ln_out of x; then what is added to x
   float *x_r, *x_w, *x_k, *x_v, *x_a, *x_g;
   float *r, *w, *k, *v, *a, *g, *kk;
-  float* v_first;
+  float *v_raw, *v_first;
   float* y;
-  float* low_rank;  // [T, largest low rank]
-  float* ffn_k;     // [T, dim_ffn]
-  LinearScratch scratch;
+  float *w_low, *a_low, *v_low, *g_low;  // [T, low rank]
+  float* ffn_k;                          // [T, dim_ffn]
+  // Integers of r, k, v and of the four low-rank pairs' inputs, which are all there at the same time.
+  std::byte *q_r, *q_k, *q_v, *q_w_low, *q_a_low, *q_v_low, *q_g_low;
+  std::byte* q;  // of any input that stands alone
 };
 
 Rwkv7::Buffers Rwkv7::carve(Arena& arena, size_t n_tokens) const {
   const size_t n = n_tokens * config_.n_embd;
   Buffers b{};
   for (float** buffer : {&b.x, &b.x_norm, &b.x_r, &b.x_w, &b.x_k, &b.x_v, &b.x_a, &b.x_g, &b.r, &b.w, &b.k, &b.v, &b.a,
-                         &b.g, &b.kk, &b.v_first, &b.y}) {
+                         &b.g, &b.kk, &b.v_raw, &b.v_first, &b.y}) {
     *buffer = arena.take<float>(n);
   }
-  b.low_rank = arena.take<float>(
-      n_tokens * std::max({config_.decay_low_rank, config_.a_low_rank, config_.v_low_rank, config_.gate_low_rank}));
+  b.w_low = arena.take<float>(n_tokens * config_.decay_low_rank);
+  b.a_low = arena.take<float>(n_tokens * config_.a_low_rank);
+  b.v_low = arena.take<float>(n_tokens * config_.v_low_rank);
+  b.g_low = arena.take<float>(n_tokens * config_.gate_low_rank);
   b.ffn_k = arena.take<float>(n_tokens * config_.dim_ffn);
-  size_t scratch_bytes = 0;
-  for_each_linear([&](const Linear& l) { scratch_bytes = std::max(scratch_bytes, l.scratch_bytes(n_tokens)); });
-  b.scratch.activations = arena.take<std::byte>(scratch_bytes);
+  // Layers may hold the same matrix in different forms.
+  size_t mixed_bytes = 0, any_bytes = 0;
+  for_each_linear([&](const Linear& linear) { any_bytes = std::max(any_bytes, linear.input_bytes(n_tokens)); });
+  for (const Block& block : blocks_) {
+    const TimeMix& att = block.att;
+    for (const Linear* linear : {&att.receptance, &att.key, &att.value, &att.w.down, &att.w.up, &att.a.down, &att.a.up,
+                                 &att.v.down, &att.v.up, &att.g.down, &att.g.up}) {
+      mixed_bytes = std::max(mixed_bytes, linear->input_bytes(n_tokens));
+    }
+  }
+  for (std::byte** buffer : {&b.q_r, &b.q_k, &b.q_v, &b.q_w_low, &b.q_a_low, &b.q_v_low, &b.q_g_low}) {
+    *buffer = arena.take<std::byte>(mixed_bytes);
+  }
+  b.q = arena.take<std::byte>(any_bytes);
   return b;
 }
 
-void Rwkv7::layer_norm(const NormWeights& norm, const float* x, size_t n_tokens, float* y) const {
-  kernels::layer_norm({x, n_tokens, config_.n_embd, data(norm.weight), data(norm.bias), config_.layer_norm_eps, y});
+void Rwkv7::layer_norm(const NormWeights& norm, const float* x, size_t n_tokens, float* y, ThreadPool& pool) const {
+  const size_t n_embd = config_.n_embd;
+  share(pool, n_tokens, 1, n_tokens * n_embd * kElementwiseCost, [&](size_t first, size_t last) {
+    kernels::layer_norm({x + first * n_embd, last - first, n_embd, data(norm.weight), data(norm.bias),
+                         config_.layer_norm_eps, y + first * n_embd});
+  });
+}
+
+// Token shift with `mixes` (whose y are [T, C]) for tokens first ≤ t < last of x.
+void Rwkv7::token_shift(std::span<const kernels::TokenShiftMix> mixes, const float* x, const float* x_prev,
+                        size_t first, size_t last) const {
+  const size_t at = first * config_.n_embd;
+  std::array<kernels::TokenShiftMix, 6> shifted;
+  SUTRA_ASSERT(mixes.size() <= shifted.size());
+  for (size_t i = 0; i < mixes.size(); ++i) shifted[i] = {mixes[i].mix, mixes[i].y + at};
+  const float* before = first == 0 ? x_prev : x + at - config_.n_embd;
+  kernels::token_shift_lerp({x + at, before, last - first, config_.n_embd, shifted.data(), mixes.size()});
+}
+
+// Everything that reads the shifted x: r, k, v and the lower halves of the low-rank pairs with their activations.
+void Rwkv7::project(size_t layer, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
+  const TimeMix& att = blocks_[layer].att;
+  const size_t n_embd = config_.n_embd;
+  const size_t n_pairs = layer == 0 ? 3 : 4;  // layer 0 has no value residual
+  const Product products[] = {
+      {&att.receptance, {b.x_r, n_tokens, b.q_r}, b.r, n_embd},
+      {&att.key, {b.x_k, n_tokens, b.q_k}, b.k, n_embd},
+      {&att.value, {b.x_v, n_tokens, b.q_v}, b.v, n_embd},
+      {&att.w.down, {b.x_w, n_tokens, b.q_w_low}, b.w_low, config_.decay_low_rank},
+      {&att.a.down, {b.x_a, n_tokens, b.q_a_low}, b.a_low, config_.a_low_rank},
+      {&att.g.down, {b.x_g, n_tokens, b.q_g_low}, b.g_low, config_.gate_low_rank},
+      {&att.v.down, {b.x_v, n_tokens, b.q_v_low}, b.v_low, config_.v_low_rank},
+  };
+  const std::span<const Product> wanted(products, 3 + n_pairs);
+  const size_t cost = n_tokens * n_embd * kElementwiseCost;
+  share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) {
+    for (const Product& product : wanted) product.linear->prepare(product.input, first, last);
+  });
+  multiply_all(wanted, pool);
+
+  share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) {
+    const size_t n = last - first;
+    float* w_low = b.w_low + first * config_.decay_low_rank;
+    float* g_low = b.g_low + first * config_.gate_low_rank;
+    kernels::tanh(w_low, n * config_.decay_low_rank, w_low);
+    kernels::sigmoid(g_low, n * config_.gate_low_rank, g_low);
+    att.w.up.prepare({b.w_low, n_tokens, b.q_w_low}, first, last);
+    att.a.up.prepare({b.a_low, n_tokens, b.q_a_low}, first, last);
+    att.g.up.prepare({b.g_low, n_tokens, b.q_g_low}, first, last);
+    if (layer > 0) att.v.up.prepare({b.v_low, n_tokens, b.q_v_low}, first, last);
+  });
+}
+
+// Everything between the projections and the output projection, for some heads: their channels need no others'.
+void Rwkv7::mix_heads(size_t layer, size_t n_tokens, size_t first_head, size_t last_head, const Buffers& b,
+                      float* wkv_state) const {
+  const TimeMix& att = blocks_[layer].att;
+  const size_t n_embd = config_.n_embd, n_head = config_.n_head, head_size = config_.head_size;
+  const size_t n_heads = last_head - first_head;
+  const size_t first = first_head * head_size, last = last_head * head_size, n = last - first;
+
+  att.w.up.multiply({b.w_low, n_tokens, b.q_w_low}, first, last, b.w, n_embd);
+  att.a.up.multiply({b.a_low, n_tokens, b.q_a_low}, first, last, b.a, n_embd);
+  att.g.up.multiply({b.g_low, n_tokens, b.q_g_low}, first, last, b.g, n_embd);
+  if (layer > 0) att.v.up.multiply({b.v_low, n_tokens, b.q_v_low}, first, last, b.v_raw, n_embd);
+  for (size_t t = 0; t < n_tokens; ++t) {
+    const size_t at = t * n_embd + first;
+    // w = exp(-e^(-1/2) σ(w0 + W2 tanh(W1 x_w)))
+    kernels::add_bias(b.w + at, data(att.w.bias) + first, 1, n, b.w + at);
+    kernels::rwkv7_decay(b.w + at, n, b.w + at);
+    // a = σ(a0 + A2 A1 x_a)
+    kernels::add_bias(b.a + at, data(att.a.bias) + first, 1, n, b.a + at);
+    kernels::sigmoid(b.a + at, n, b.a + at);
+    // v_first, or v + (v_first - v) σ(v0 + V2 V1 x_v)
+    if (layer == 0) {
+      std::copy_n(b.v + at, n, b.v_first + at);
+    } else {
+      kernels::add_bias(b.v_raw + at, data(att.v.bias) + first, 1, n, b.v_raw + at);
+      kernels::rwkv7_value_residual(b.v + at, b.v_first + at, b.v_raw + at, n, b.v + at);
+    }
+    // κ from k before k is scaled
+    kernels::l2_normalize({b.k + at, 1, n_heads, head_size, data(att.k_k) + first, b.kk + at});
+    kernels::rwkv7_replacement_key(b.k + at, b.a + at, data(att.k_a) + first, 1, n, b.k + at);
+  }
+  kernels::wkv7({b.r, b.w, b.k, b.v, b.kk, b.a, n_tokens, n_head, head_size, first_head, last_head, wkv_state, b.y});
+  for (size_t t = 0; t < n_tokens; ++t) {
+    const size_t at = t * n_embd + first;
+    kernels::group_norm({b.y + at, 1, n_heads, head_size, data(att.ln_x.weight) + first, data(att.ln_x.bias) + first,
+                         config_.group_norm_eps, b.y + at});
+    kernels::rwkv7_add_bonus({b.r + at, b.k + at, b.v + at, data(att.r_k) + first, 1, n_heads, head_size, b.y + at});
+    kernels::mul(b.y + at, b.g + at, n, b.y + at);
+  }
 }
 
 void Rwkv7::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
@@ -69,73 +176,52 @@ void Rwkv7::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers&
   float* x_prev = state.field(layout_.fields[kAttXPrev]) + layer * n_embd;
   float* wkv_state = state.field(layout_.fields[kAttKv]) + layer * n_head * head_size * head_size;
 
-  layer_norm(att.ln1, b.x, n_tokens, b.x_norm);
+  layer_norm(att.ln1, b.x, n_tokens, b.x_norm, pool);
   const kernels::TokenShiftMix mixes[] = {{data(att.x_r), b.x_r}, {data(att.x_w), b.x_w}, {data(att.x_k), b.x_k},
                                           {data(att.x_v), b.x_v}, {data(att.x_a), b.x_a}, {data(att.x_g), b.x_g}};
-  kernels::token_shift_lerp({b.x_norm, x_prev, n_tokens, n_embd, mixes, std::size(mixes)});
+  share(pool, n_tokens, 1, n * kElementwiseCost,
+        [&](size_t first, size_t last) { token_shift(mixes, b.x_norm, x_prev, first, last); });
   std::copy_n(b.x_norm + n - n_embd, n_embd, x_prev);
 
-  att.receptance.forward(b.x_r, n_tokens, b.r, b.scratch, pool);
-  att.key.forward(b.x_k, n_tokens, b.k, b.scratch, pool);
-  att.value.forward(b.x_v, n_tokens, b.v, b.scratch, pool);
+  project(layer, n_tokens, b, pool);
+  // Heads whose channels fill whole tiles of the matrices' rows.
+  const size_t head_grain = Linear::kTileRows / std::gcd(Linear::kTileRows, head_size);
+  const size_t low_ranks = config_.decay_low_rank + config_.a_low_rank + config_.v_low_rank + config_.gate_low_rank;
+  share(pool, n_head, head_grain, n * (low_ranks + 2 * head_size + kElementwiseCost),
+        [&](size_t first, size_t last) { mix_heads(layer, n_tokens, first, last, b, wkv_state); });
 
-  // w = exp(-e^(-1/2) σ(w0 + W2 tanh(W1 x_w)))
-  att.w1.forward(b.x_w, n_tokens, b.low_rank, b.scratch, pool);
-  kernels::tanh(b.low_rank, n_tokens * att.w1.n_out(), b.low_rank);
-  att.w2.forward(b.low_rank, n_tokens, b.w, b.scratch, pool);
-  kernels::add_bias(b.w, data(att.w0), n_tokens, n_embd, b.w);
-  kernels::rwkv7_decay(b.w, n, b.w);
-
-  // a = σ(a0 + A2 A1 x_a)
-  att.a1.forward(b.x_a, n_tokens, b.low_rank, b.scratch, pool);
-  att.a2.forward(b.low_rank, n_tokens, b.a, b.scratch, pool);
-  kernels::add_bias(b.a, data(att.a0), n_tokens, n_embd, b.a);
-  kernels::sigmoid(b.a, n, b.a);
-
-  // g = G2 σ(G1 x_g)
-  att.g1.forward(b.x_g, n_tokens, b.low_rank, b.scratch, pool);
-  kernels::sigmoid(b.low_rank, n_tokens * att.g1.n_out(), b.low_rank);
-  att.g2.forward(b.low_rank, n_tokens, b.g, b.scratch, pool);
-
-  // v_first, or v + (v_first - v) σ(v0 + V2 V1 x_v); y is free until the recurrence.
-  if (layer == 0) {
-    std::copy_n(b.v, n, b.v_first);
-  } else {
-    att.v1.forward(b.x_v, n_tokens, b.low_rank, b.scratch, pool);
-    att.v2.forward(b.low_rank, n_tokens, b.y, b.scratch, pool);
-    kernels::add_bias(b.y, data(att.v0), n_tokens, n_embd, b.y);
-    kernels::rwkv7_value_residual(b.v, b.v_first, b.y, n, b.v);
-  }
-
-  // κ from k before k is scaled
-  kernels::l2_normalize({b.k, n_tokens, n_head, head_size, data(att.k_k), b.kk});
-  kernels::rwkv7_replacement_key(b.k, b.a, data(att.k_a), n_tokens, n_embd, b.k);
-
-  pool.parallel_for(n_head, 1, [&](size_t first, size_t last) {
-    kernels::wkv7({b.r, b.w, b.k, b.v, b.kk, b.a, n_tokens, n_head, head_size, first, last, wkv_state, b.y});
-  });
-  kernels::group_norm(
-      {b.y, n_tokens, n_head, head_size, data(att.ln_x.weight), data(att.ln_x.bias), config_.group_norm_eps, b.y});
-  kernels::rwkv7_add_bonus({b.r, b.k, b.v, data(att.r_k), n_tokens, n_head, head_size, b.y});
-  kernels::mul(b.y, b.g, n, b.y);
-  att.output.forward(b.y, n_tokens, b.x_norm, b.scratch, pool);
-  kernels::add(b.x, b.x_norm, n, b.x);
+  const LinearInput y{b.y, n_tokens, b.q};
+  share(pool, n_tokens, 1, n * kElementwiseCost,
+        [&](size_t first, size_t last) { att.output.prepare(y, first, last); });
+  multiply_add(att.output, y, nullptr, b.x_norm, b.x, pool);
 }
 
 void Rwkv7::channel_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
   const ChannelMix& ffn = blocks_[layer].ffn;
-  const size_t n_embd = config_.n_embd;
+  const size_t n_embd = config_.n_embd, dim_ffn = config_.dim_ffn;
   const size_t n = n_tokens * n_embd;
   float* x_prev = state.field(layout_.fields[kFfnXPrev]) + layer * n_embd;
 
-  layer_norm(ffn.ln2, b.x, n_tokens, b.x_norm);
-  const kernels::TokenShiftMix mix{data(ffn.x_k), b.x_k};
-  kernels::token_shift_lerp({b.x_norm, x_prev, n_tokens, n_embd, &mix, 1});
+  layer_norm(ffn.ln2, b.x, n_tokens, b.x_norm, pool);
+  const kernels::TokenShiftMix mixes[] = {{data(ffn.x_k), b.x_k}};
+  const LinearInput x_k{b.x_k, n_tokens, b.q};
+  share(pool, n_tokens, 1, n * kElementwiseCost, [&](size_t first, size_t last) {
+    token_shift(mixes, b.x_norm, x_prev, first, last);
+    ffn.key.prepare(x_k, first, last);
+  });
   std::copy_n(b.x_norm + n - n_embd, n_embd, x_prev);
-  ffn.key.forward(b.x_k, n_tokens, b.ffn_k, b.scratch, pool);
-  kernels::relu_squared(b.ffn_k, n_tokens * config_.dim_ffn, b.ffn_k);
-  ffn.value.forward(b.ffn_k, n_tokens, b.x_norm, b.scratch, pool);
-  kernels::add(b.x, b.x_norm, n, b.x);
+
+  share(pool, dim_ffn, Linear::kTileRows, n * dim_ffn, [&](size_t first, size_t last) {
+    ffn.key.multiply(x_k, first, last, b.ffn_k, dim_ffn);
+    for (size_t t = 0; t < n_tokens; ++t) {
+      float* k = b.ffn_k + t * dim_ffn + first;
+      kernels::relu_squared(k, last - first, k);
+    }
+  });
+  const LinearInput k{b.ffn_k, n_tokens, b.q};
+  share(pool, n_tokens, 1, n_tokens * dim_ffn * kElementwiseCost,
+        [&](size_t first, size_t last) { ffn.value.prepare(k, first, last); });
+  multiply_add(ffn.value, k, nullptr, b.x_norm, b.x, pool);
 }
 
 void Rwkv7::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
@@ -148,7 +234,7 @@ void Rwkv7::forward(State& state, std::span<const int32_t> ids, LogitsWanted wan
   for (size_t t = 0; t < n_tokens; ++t) {
     embeddings_.copy_row(static_cast<size_t>(ids[t]), b.x + t * config_.n_embd);
   }
-  layer_norm(ln0_, b.x, n_tokens, b.x);
+  layer_norm(ln0_, b.x, n_tokens, b.x, pool);
   for (size_t layer = 0; layer < config_.n_layer; ++layer) {
     time_mix(layer, state, n_tokens, b, pool);
     channel_mix(layer, state, n_tokens, b, pool);
@@ -158,8 +244,8 @@ void Rwkv7::forward(State& state, std::span<const int32_t> ids, LogitsWanted wan
   if (wanted == LogitsWanted::kNone) return;
   const size_t n_wanted = wanted == LogitsWanted::kAll ? n_tokens : 1;
   SUTRA_ASSERT(logits.size() == n_wanted * config_.vocab_size);
-  layer_norm(ln_out_, b.x + (n_tokens - n_wanted) * config_.n_embd, n_wanted, b.x_norm);
-  (head_ ? *head_ : embeddings_).forward(b.x_norm, n_wanted, logits.data(), b.scratch, pool);
+  layer_norm(ln_out_, b.x + (n_tokens - n_wanted) * config_.n_embd, n_wanted, b.x_norm, pool);
+  prepare_and_multiply(head_ ? *head_ : embeddings_, {b.x_norm, n_wanted, b.q}, logits.data(), pool);
 }
 
 template <class Visit>
@@ -167,9 +253,12 @@ void Rwkv7::for_each_linear(const Visit& visit) const {
   visit(embeddings_);
   for (const Block& block : blocks_) {
     for (const Linear* linear : {&block.att.receptance, &block.att.key, &block.att.value, &block.att.output,
-                                 &block.att.w1, &block.att.w2, &block.att.a1, &block.att.a2, &block.att.v1,
-                                 &block.att.v2, &block.att.g1, &block.att.g2, &block.ffn.key, &block.ffn.value}) {
+                                 &block.ffn.key, &block.ffn.value}) {
       visit(*linear);
+    }
+    for (const LowRank* pair : {&block.att.w, &block.att.a, &block.att.v, &block.att.g}) {
+      visit(pair->down);
+      visit(pair->up);
     }
   }
   if (head_) visit(*head_);
@@ -222,19 +311,18 @@ Result<Rwkv7::TimeMix> Rwkv7::take_time_mix(size_t layer, WeightMap& tensors, co
   SUTRA_ASSIGN(m.key, linear("k_proj", n_embd, n_embd));
   SUTRA_ASSIGN(m.value, linear("v_proj", n_embd, n_embd));
   SUTRA_ASSIGN(m.output, linear("o_proj", n_embd, n_embd));
-  SUTRA_ASSIGN(m.w1, linear("w_lora.lora.0", c.decay_low_rank, n_embd));
-  SUTRA_ASSIGN(m.w2, linear("w_lora.lora.2", n_embd, c.decay_low_rank));
-  SUTRA_ASSIGN(m.w0, vector("w_lora.lora.2.bias"));
-  SUTRA_ASSIGN(m.a1, linear("a_lora.lora.0", c.a_low_rank, n_embd));
-  SUTRA_ASSIGN(m.a2, linear("a_lora.lora.2", n_embd, c.a_low_rank));
-  SUTRA_ASSIGN(m.a0, vector("a_lora.lora.2.bias"));
-  if (layer > 0) {
-    SUTRA_ASSIGN(m.v1, linear("v_lora.lora.0", c.v_low_rank, n_embd));
-    SUTRA_ASSIGN(m.v2, linear("v_lora.lora.2", n_embd, c.v_low_rank));
-    SUTRA_ASSIGN(m.v0, vector("v_lora.lora.2.bias"));
-  }
-  SUTRA_ASSIGN(m.g1, linear("g_lora.lora.0", c.gate_low_rank, n_embd));
-  SUTRA_ASSIGN(m.g2, linear("g_lora.lora.2", n_embd, c.gate_low_rank));
+  const auto low_rank = [&](LowRank& pair, const std::string& lora, size_t rank, bool has_bias) -> Status {
+    SUTRA_ASSIGN(pair.down, linear(lora + ".lora.0", rank, n_embd));
+    SUTRA_ASSIGN(pair.up, linear(lora + ".lora.2", n_embd, rank));
+    if (has_bias) {
+      SUTRA_ASSIGN(pair.bias, vector(lora + ".lora.2.bias"));
+    }
+    return {};
+  };
+  SUTRA_TRY(low_rank(m.w, "w_lora", c.decay_low_rank, true));
+  SUTRA_TRY(low_rank(m.a, "a_lora", c.a_low_rank, true));
+  if (layer > 0) SUTRA_TRY(low_rank(m.v, "v_lora", c.v_low_rank, true));
+  SUTRA_TRY(low_rank(m.g, "g_lora", c.gate_low_rank, false));
   SUTRA_ASSIGN(m.k_k, vector("k_k"));
   SUTRA_ASSIGN(m.k_a, vector("k_a"));
   SUTRA_ASSIGN(m.r_k, take_vector(tensors, attn + "r_k", {c.n_head, c.head_size}));

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/elementwise/elementwise.h"
 #include "model/linear.h"
 #include "model/model.h"
 
@@ -24,12 +25,16 @@ class Rwkv7 final : public Model {
   struct NormWeights {
     Tensor weight, bias;
   };
+  // bias + up f(down x)
+  struct LowRank {
+    Linear down, up;
+    Tensor bias;  // none for the gate
+  };
   struct TimeMix {
     NormWeights ln1;
     Tensor x_r, x_w, x_k, x_v, x_a, x_g;
     Linear receptance, key, value, output;
-    Linear w1, w2, a1, a2, v1, v2, g1, g2;
-    Tensor w0, a0, v0;
+    LowRank w, a, v, g;
     Tensor k_k, k_a, r_k;
     NormWeights ln_x;
   };
@@ -49,9 +54,14 @@ class Rwkv7 final : public Model {
                                 const WeightOptions& options) const;
   Result<ChannelMix> take_channel_mix(size_t layer, WeightMap& tensors, const ModelConfig& config,
                                       const WeightOptions& options) const;
+  void token_shift(std::span<const kernels::TokenShiftMix> mixes, const float* x, const float* x_prev, size_t first,
+                   size_t last) const;
+  void project(size_t layer, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
+  void mix_heads(size_t layer, size_t n_tokens, size_t first_head, size_t last_head, const Buffers& b,
+                 float* wkv_state) const;
   void time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   void channel_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
-  void layer_norm(const NormWeights& norm, const float* x, size_t n_tokens, float* y) const;
+  void layer_norm(const NormWeights& norm, const float* x, size_t n_tokens, float* y, ThreadPool& pool) const;
   Buffers carve(Arena& arena, size_t n_tokens) const;
   template <class Visit>
   void for_each_linear(const Visit& visit) const;

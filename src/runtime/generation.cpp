@@ -44,10 +44,19 @@ Result<Generation> Generation::create(Session& session, std::vector<int32_t> pro
 }
 
 Result<GenerationStep> Generation::step() {
+  SUTRA_TRY(consume());
   if (done_) return GenerationStep{};
   if (n_prompt_done_ < prompt_ids_.size()) return prefill_step();
   if (n_generated_ >= options_.max_tokens) return finish(StopReason::kLength);
   return token_step();
+}
+
+Status Generation::consume() {
+  if (!pending_) return {};
+  const int32_t id = *pending_;
+  pending_.reset();
+  SUTRA_TRY(session_->advance(std::span(&id, 1)));
+  return {};
 }
 
 Result<GenerationStep> Generation::prefill_step() {
@@ -62,20 +71,21 @@ Result<GenerationStep> Generation::prefill_step() {
 
 Result<GenerationStep> Generation::token_step() {
   SUTRA_ASSIGN(const sample::Choice choice, session_->sampler().sample(session_->logits()));
+  pending_ = choice.id;
   if (session_->engine().is_eos(choice.id)) {
     // Consumed, so that whoever continues gets the next text and not the same end again.
-    SUTRA_TRY(session_->advance(std::span(&choice.id, 1)));
+    SUTRA_TRY(consume());
     return finish(StopReason::kEos);
   }
   GenerationStep step;
   step.kind = GenerationStep::Kind::kToken;
   step.id = choice.id;
   step.logprob = sample::log_probability(session_->logits(), choice.id);
-  SUTRA_TRY(session_->advance(std::span(&choice.id, 1)));
   ++n_generated_;
   if (session_->decoder() == nullptr) return step;
   held_ += session_->decoder()->push(choice.id);
   if (release_text(step.text)) {
+    SUTRA_TRY(consume());
     GenerationStep last = finish(StopReason::kStop);
     // The token that completed the stop string is consumed; its text before the stop string is shown.
     last.text = step.text;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,10 @@ class Generation {
   static Result<Generation> create(Session& session, std::vector<int32_t> prompt_ids, const GenerateOptions& options);
 
   Result<GenerationStep> step();
+  // Reads the token that the last step returned into the session: its forward pass. step() begins with it, so a loop
+  // until kDone needs no call; who shows a token while the next is under way calls it in between, and who stops early
+  // calls it once, so that the session holds everything that was returned.
+  Status consume();
 
   [[nodiscard]] uint64_t n_prompt_tokens() const { return prompt_ids_.size(); }
   [[nodiscard]] uint64_t n_generated() const { return n_generated_; }
@@ -68,7 +73,8 @@ class Generation {
   std::vector<int32_t> prompt_ids_;
   uint64_t n_prompt_done_ = 0;
   uint64_t n_generated_ = 0;
-  std::string held_;  // text that may be the beginning of a stop string
+  std::optional<int32_t> pending_;  // returned, not yet consumed
+  std::string held_;                // text that may be the beginning of a stop string
   bool done_ = false;
 };
 

@@ -180,6 +180,9 @@ export class FakeEngine {
     generation.written++;
     return this.#reply({ text: letter(id), values: [1, generation.read, id, -0.5, 0, generation.written] });
   }
+  _sutra_generation_consume(_number: number) {
+    return this.#reply({});
+  }
   _sutra_generation_remove(number: number) {
     this.generations.delete(number);
     return this.#reply({});

@@ -67,7 +67,7 @@ inline QuantizedTokens make_tokens(size_t n_tokens, size_t n_cols, size_t group_
 inline QuantizedTokens quantize(std::span<const float> values, size_t n_tokens, size_t n_cols, size_t group_size,
                                 kernels::Precision precision) {
   QuantizedTokens tokens = make_tokens(n_tokens, n_cols, group_size, precision);
-  kernels::quantize_activations(values.data(), n_cols, tokens.x);
+  kernels::quantize_activations(values.data(), tokens.x, 0, n_tokens);
   return tokens;
 }
 
@@ -87,7 +87,10 @@ inline float expected_scale(std::span<const float> x, kernels::Precision precisi
     if (!std::isfinite(value)) return std::nanf("");
     largest = std::max(largest, std::abs(value));
   }
-  const float scale = largest / (precision == kernels::Precision::kA15 ? 16256.0f : 127.0f);
+  float levels = 127.0f;
+  if (precision == kernels::Precision::kA15) levels = 16256.0f;
+  if (precision == kernels::Precision::kA14) levels = 8191.0f;
+  const float scale = largest / levels;
   return scale < 0x1p-126f ? 0.0f : scale;
 }
 

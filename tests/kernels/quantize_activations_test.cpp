@@ -15,12 +15,12 @@ using namespace sutra::test;
 
 namespace {
 
-constexpr Precision kPrecisions[] = {Precision::kA15, Precision::kA8};
+constexpr Precision kPrecisions[] = {Precision::kA15, Precision::kA8, Precision::kA14};
 
 // Every field of one token against the definitions in the header; empty when all agree.
 std::string check_token(const Q4Activations& x, size_t token, std::span<const float> values) {
   constexpr size_t kOrder[8] = {0, 2, 4, 6, 1, 3, 5, 7};
-  const bool a15 = x.precision == Precision::kA15;
+  const bool a15 = x.precision == Precision::kA15, a14 = x.precision == Precision::kA14;
   for (size_t group = 0; group < x.n_groups(); ++group) {
     const size_t first = group * x.group_size;
     const size_t n = std::min(x.group_size, x.n_cols - first);
@@ -33,13 +33,18 @@ std::string check_token(const Q4Activations& x, size_t token, std::span<const fl
       const size_t block = (first + k) / 8 * 8;
       const size_t column = k % 8;
       sum += integers[k];
-      if (x.pairs(token)[block + static_cast<size_t>(std::find(kOrder, kOrder + 8, column) - kOrder)] != integers[k]) {
+      const size_t place = a14 ? column : static_cast<size_t>(std::find(kOrder, kOrder + 8, column) - kOrder);
+      if (x.pairs(token)[block + place] != integers[k]) {
         return concat("pair of column ", first + k);
       }
-      const int8_t* bytes = x.bytes(token) + block * (a15 ? 2 : 1);
-      if (!a15 && bytes[column] != integers[k]) return concat("byte of column ", first + k);
+      const int8_t* bytes = x.bytes(token) + block * (a15 || a14 ? 2 : 1);
+      if (!a15 && !a14 && bytes[column] != integers[k]) return concat("byte of column ", first + k);
       if (a15 && (bytes[column] * 128 + bytes[8 + column] != integers[k] || bytes[column] < -127 ||
                   bytes[8 + column] < -64 || bytes[8 + column] > 63)) {
+        return concat("high and low byte of column ", first + k);
+      }
+      if (a14 && (bytes[column] * 128 + bytes[8 + column] != integers[k] + 8192 || bytes[column] < 0 ||
+                  bytes[8 + column] < 0)) {
         return concat("high and low byte of column ", first + k);
       }
     }
@@ -86,10 +91,11 @@ TEST_CASE("activations that fall between two integers go to the even one") {
       const QuantizedTokens tokens = make_tokens(1, 40, 64, precision);
       variant.fn(values.data(), tokens.x, 0);
       CHECK(tokens.x.scales(0)[0] == 1.0f);
-      // Columns 1, 2, 3 hold −18.5, −17.5, −16.5; they are at positions 4, 1, 5 of the pairs.
-      CHECK(tokens.x.pairs(0)[4] == -18);
-      CHECK(tokens.x.pairs(0)[1] == -18);
-      CHECK(tokens.x.pairs(0)[5] == -16);
+      // Columns 1, 2, 3 hold −18.5, −17.5, −16.5; they are at positions 4, 1, 5 of the pairs, in A14 at their own.
+      const bool a14 = precision == Precision::kA14;
+      CHECK(tokens.x.pairs(0)[a14 ? 1 : 4] == -18);
+      CHECK(tokens.x.pairs(0)[a14 ? 2 : 1] == -18);
+      CHECK(tokens.x.pairs(0)[a14 ? 3 : 5] == -16);
       CHECK(check_token(tokens.x, 0, values) == "");
     });
   }

@@ -2,8 +2,8 @@
 // the weights as its unsigned bytes: pair sums stay in ±3810, so eight of them fit 16 bits before they are widened.
 #include <immintrin.h>
 
-#include "kernels/gemm_q4/tile_loop.h"
 #include "kernels/gemm_q4/variants.h"
+#include "kernels/tile_loop.h"
 
 namespace sutra::kernels::avx2 {
 namespace {
@@ -75,40 +75,25 @@ void dot_group_a8(const std::byte* at, size_t n_blocks, const int8_t* const (&by
 
 struct Inner {
   template <Precision P, size_t kTokens>
-  static void tile(const TileArgs& args, float* out) {
-    const int16_t* pairs[kTokens];
-    const int8_t* bytes[kTokens];
-    __m256 y[kTokens][2] = {};
-    for (size_t t = 0; t < kTokens; ++t) {
-      pairs[t] = args.x->pairs(args.token + t);
-      bytes[t] = args.x->bytes(args.token + t);
-    }
-    const std::byte* at = args.tile;
-    size_t group = 0;
-    for (size_t first = 0; first < args.n_cols; first += args.group_size, ++group) {
-      const size_t n_blocks = div_up(std::min(args.group_size, args.n_cols - first), kQ4BlockColumns);
-      const std::byte* tail = at + n_blocks * kQ4BlockBytes;
-      for (size_t v = 0; v < 2; ++v) {
-        __m256i total[kTokens];
-        if constexpr (P == Precision::kA15) {
-          dot_group_a15(at + v * 32, n_blocks, pairs, first, total);
-        } else {
-          dot_group_a8(at + v * 32, n_blocks, bytes, first, total);
-        }
-        const __m256 scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tail + v * 16)));
-        const __m256i zeros =
-            _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(tail + kQ4TileRows * 2 + v * 8)));
-        for (size_t t = 0; t < kTokens; ++t) {
-          const __m256i x_sum = _mm256_set1_epi32(args.x->sums(args.token + t)[group]);
-          const __m256i integer = _mm256_sub_epi32(total[t], _mm256_mullo_epi32(zeros, x_sum));
-          const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(args.x->scales(args.token + t)[group]));
-          y[t][v] = _mm256_add_ps(y[t][v], _mm256_mul_ps(_mm256_cvtepi32_ps(integer), scale));
-        }
+  static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
+    const std::byte* tail = args.tail();
+    for (size_t v = 0; v < 2; ++v) {
+      __m256i total[kTokens];
+      if constexpr (P == Precision::kA15) {
+        dot_group_a15(args.blocks + v * 32, args.n_blocks, args.x.pairs, args.first, total);
+      } else {
+        dot_group_a8(args.blocks + v * 32, args.n_blocks, args.x.bytes, args.first, total);
       }
-      at = tail + kQ4GroupTailBytes;
-    }
-    for (size_t t = 0; t < kTokens; ++t) {
-      for (size_t v = 0; v < 2; ++v) _mm256_storeu_ps(out + t * kQ4TileRows + v * 8, y[t][v]);
+      const __m256 scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tail + v * 16)));
+      const __m256i zeros =
+          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(tail + kQ4TileRows * 2 + v * 8)));
+      for (size_t t = 0; t < kTokens; ++t) {
+        const __m256i x_sum = _mm256_set1_epi32(args.x.sums[t][args.group]);
+        const __m256i integer = _mm256_sub_epi32(total[t], _mm256_mullo_epi32(zeros, x_sum));
+        const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(args.x.scales[t][args.group]));
+        float* y = out + t * kQ4TileRows + v * 8;
+        _mm256_store_ps(y, _mm256_add_ps(_mm256_load_ps(y), _mm256_mul_ps(_mm256_cvtepi32_ps(integer), scale)));
+      }
     }
   }
 };
@@ -116,7 +101,11 @@ struct Inner {
 }  // namespace
 
 void gemm_q4(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
-  multiply<Inner>(w, x, first_row, last_row, y, y_stride);
+  if (x.precision == Precision::kA15) {
+    multiply_rows<Inner, Precision::kA15>(w, x, first_row, last_row, y, y_stride);
+  } else {
+    multiply_rows<Inner, Precision::kA8>(w, x, first_row, last_row, y, y_stride);
+  }
 }
 
 }  // namespace sutra::kernels::avx2

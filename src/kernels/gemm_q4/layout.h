@@ -42,6 +42,11 @@ constexpr bool q4_group_size_supported(uint64_t group_size) {
 
 // A packed matrix; whoever packed it keeps the bytes alive. data is aligned to 16 bytes (64 is faster).
 struct Q4View {
+  static constexpr size_t kTileRows = kQ4TileRows;
+  static constexpr size_t kBlockColumns = kQ4BlockColumns;
+  static constexpr size_t kBlockBytes = kQ4BlockBytes;
+  static constexpr size_t kTailBytes = kQ4GroupTailBytes;
+
   const std::byte* data = nullptr;
   size_t n_rows = 0;
   size_t n_cols = 0;

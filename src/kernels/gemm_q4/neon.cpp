@@ -1,8 +1,8 @@
 // AArch64 with the dot-product instructions (sdot): weights 0…15 are signed bytes as well as unsigned ones.
 #include <arm_neon.h>
 
-#include "kernels/gemm_q4/tile_loop.h"
 #include "kernels/gemm_q4/variants.h"
+#include "kernels/tile_loop.h"
 
 namespace sutra::kernels::neon {
 namespace {
@@ -13,62 +13,48 @@ int8x16_t load_packed(const std::byte* at) {
 
 struct Inner {
   template <Precision P, size_t kTokens>
-  static void tile(const TileArgs& args, float* out) {
+  static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
     // Row vectors in one pass: at most 16 accumulators of the 32 registers.
     constexpr size_t kVectors = 16 / (kTokens * kPlanes) < 4 ? 16 / (kTokens * kPlanes) : 4;
-    const int8_t* bytes[kTokens];
-    float32x4_t y[kTokens][4];
-    for (size_t t = 0; t < kTokens; ++t) {
-      bytes[t] = args.x->bytes(args.token + t);
-      for (float32x4_t& four : y[t]) four = vdupq_n_f32(0.0f);
-    }
-    const std::byte* at = args.tile;
-    size_t group = 0;
-    for (size_t first = 0; first < args.n_cols; first += args.group_size, ++group) {
-      const size_t n_blocks = div_up(std::min(args.group_size, args.n_cols - first), kQ4BlockColumns);
-      const std::byte* tail = at + n_blocks * kQ4BlockBytes;
-      for (size_t v0 = 0; v0 < 4; v0 += kVectors) {
-        int32x4_t sum[kTokens][kPlanes][kVectors] = {};
-        for (size_t block = 0; block < n_blocks; ++block) {
-          const size_t k = first + block * kQ4BlockColumns;
-          int8x16_t even[kVectors];
-          int8x16_t odd[kVectors];
-          for (size_t v = 0; v < kVectors; ++v) {
-            const int8x16_t packed = load_packed(at + block * kQ4BlockBytes + (v0 + v) * 16);
-            even[v] = vandq_s8(packed, vdupq_n_s8(15));
-            odd[v] = vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(packed), 4));
-          }
-          for (size_t t = 0; t < kTokens; ++t) {
-            for (size_t p = 0; p < kPlanes; ++p) {
-              const int8x8_t x = vld1_s8(bytes[t] + k * kPlanes + p * 8);
-              for (size_t v = 0; v < kVectors; ++v) {
-                sum[t][p][v] = vdotq_lane_s32(vdotq_lane_s32(sum[t][p][v], even[v], x, 0), odd[v], x, 1);
-              }
+    const std::byte* tail = args.tail();
+    for (size_t v0 = 0; v0 < 4; v0 += kVectors) {
+      int32x4_t sum[kTokens][kPlanes][kVectors] = {};
+      for (size_t block = 0; block < args.n_blocks; ++block) {
+        const size_t k = args.first + block * kQ4BlockColumns;
+        int8x16_t even[kVectors];
+        int8x16_t odd[kVectors];
+        for (size_t v = 0; v < kVectors; ++v) {
+          const int8x16_t packed = load_packed(args.blocks + block * kQ4BlockBytes + (v0 + v) * 16);
+          even[v] = vandq_s8(packed, vdupq_n_s8(15));
+          odd[v] = vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(packed), 4));
+        }
+        for (size_t t = 0; t < kTokens; ++t) {
+          for (size_t p = 0; p < kPlanes; ++p) {
+            const int8x8_t x = vld1_s8(args.x.bytes[t] + k * kPlanes + p * 8);
+            for (size_t v = 0; v < kVectors; ++v) {
+              sum[t][p][v] = vdotq_lane_s32(vdotq_lane_s32(sum[t][p][v], even[v], x, 0), odd[v], x, 1);
             }
           }
         }
-        for (size_t v = 0; v < kVectors; ++v) {
-          const uint16x4_t half = vld1_u16(reinterpret_cast<const uint16_t*>(tail + (v0 + v) * 8));
-          const float32x4_t scales = vcvt_f32_f16(vreinterpret_f16_u16(half));
-          uint32_t zero_bytes = 0;
-          std::memcpy(&zero_bytes, tail + kQ4TileRows * sizeof(uint16_t) + (v0 + v) * 4, sizeof zero_bytes);
-          const uint16x8_t zeros_16 = vmovl_u8(vcreate_u8(zero_bytes));
-          const int32x4_t zeros = vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(zeros_16)));
-          for (size_t t = 0; t < kTokens; ++t) {
-            int32x4_t total = sum[t][0][v];
-            if constexpr (kPlanes == 2) total = vaddq_s32(vshlq_n_s32(total, 7), sum[t][1][v]);
-            const int32x4_t integer = vmlsq_n_s32(total, zeros, args.x->sums(args.token + t)[group]);
-            const float32x4_t scale = vmulq_n_f32(scales, args.x->scales(args.token + t)[group]);
-            // Two roundings, never vmlaq: fused forms give other bits.
-            y[t][v0 + v] = vaddq_f32(y[t][v0 + v], vmulq_f32(vcvtq_f32_s32(integer), scale));
-          }
+      }
+      for (size_t v = 0; v < kVectors; ++v) {
+        const uint16x4_t half = vld1_u16(reinterpret_cast<const uint16_t*>(tail + (v0 + v) * 8));
+        const float32x4_t scales = vcvt_f32_f16(vreinterpret_f16_u16(half));
+        uint32_t zero_bytes = 0;
+        std::memcpy(&zero_bytes, tail + kQ4TileRows * sizeof(uint16_t) + (v0 + v) * 4, sizeof zero_bytes);
+        const uint16x8_t zeros_16 = vmovl_u8(vcreate_u8(zero_bytes));
+        const int32x4_t zeros = vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(zeros_16)));
+        for (size_t t = 0; t < kTokens; ++t) {
+          int32x4_t total = sum[t][0][v];
+          if constexpr (kPlanes == 2) total = vaddq_s32(vshlq_n_s32(total, 7), sum[t][1][v]);
+          const int32x4_t integer = vmlsq_n_s32(total, zeros, args.x.sums[t][args.group]);
+          const float32x4_t scale = vmulq_n_f32(scales, args.x.scales[t][args.group]);
+          // Two roundings, never vmlaq: fused forms give other bits.
+          float* y = out + t * kQ4TileRows + (v0 + v) * 4;
+          vst1q_f32(y, vaddq_f32(vld1q_f32(y), vmulq_f32(vcvtq_f32_s32(integer), scale)));
         }
       }
-      at = tail + kQ4GroupTailBytes;
-    }
-    for (size_t t = 0; t < kTokens; ++t) {
-      for (size_t v = 0; v < 4; ++v) vst1q_f32(out + t * kQ4TileRows + v * 4, y[t][v]);
     }
   }
 };
@@ -76,7 +62,11 @@ struct Inner {
 }  // namespace
 
 void gemm_q4(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
-  multiply<Inner>(w, x, first_row, last_row, y, y_stride);
+  if (x.precision == Precision::kA15) {
+    multiply_rows<Inner, Precision::kA15>(w, x, first_row, last_row, y, y_stride);
+  } else {
+    multiply_rows<Inner, Precision::kA8>(w, x, first_row, last_row, y, y_stride);
+  }
 }
 
 }  // namespace sutra::kernels::neon

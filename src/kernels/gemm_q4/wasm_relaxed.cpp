@@ -7,9 +7,9 @@
 // One sum that does not fit is written and read again in every round, which costs a third of the speed.
 #include <wasm_simd128.h>
 
-#include "kernels/gemm_q4/tile_loop.h"
 #include "kernels/gemm_q4/variants.h"
 #include "kernels/gemm_q4/wasm_common.h"
+#include "kernels/tile_loop.h"
 
 namespace sutra::kernels::relaxed {
 namespace {
@@ -72,37 +72,26 @@ void dot_blocks(const std::byte* block, const std::byte* end, const int8_t* cons
 
 struct Inner {
   template <Precision P, size_t kTokens>
-  [[gnu::noinline]] static void tile(const TileArgs& args, float* out) {
+  [[gnu::noinline]] static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
     constexpr size_t kVectors = kTokens == 4 ? 2 / kPlanes : 4 / kTokens;
-    const int8_t* bytes[kTokens];
-    const int32_t* x_sums[kTokens];
-    const float* x_scales[kTokens];
-    for (size_t t = 0; t < kTokens; ++t) {
-      bytes[t] = args.x->bytes(args.token + t);
-      x_sums[t] = args.x->sums(args.token + t);
-      x_scales[t] = args.x->scales(args.token + t);
+    alignas(16) int32_t sums[kTokens * kQ4TileRows];
+    for (size_t v = 0; v < 4; v += kVectors) {
+      dot_blocks<P, kTokens, kVectors>(args.blocks + v * 16, args.tail(), args.x.bytes, args.first * kPlanes,
+                                       sums + v * 4);
     }
-    std::fill_n(out, kTokens * kQ4TileRows, 0.0f);
-    const std::byte* at = args.tile;
-    size_t group = 0;
-    for (size_t first = 0; first < args.n_cols; first += args.group_size, ++group) {
-      const size_t n_blocks = div_up(std::min(args.group_size, args.n_cols - first), kQ4BlockColumns);
-      const std::byte* tail = at + n_blocks * kQ4BlockBytes;
-      alignas(16) int32_t sums[kTokens * kQ4TileRows];
-      for (size_t v = 0; v < 4; v += kVectors) {
-        dot_blocks<P, kTokens, kVectors>(at + v * 16, tail, bytes, first * kPlanes, sums + v * 4);
-      }
-      add_group(tail, sums, x_sums, x_scales, group, out);
-      at = tail + kQ4GroupTailBytes;
-    }
+    add_group(args.tail(), sums, args.x.sums, args.x.scales, args.group, out);
   }
 };
 
 }  // namespace
 
 void gemm_q4(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
-  multiply<Inner>(w, x, first_row, last_row, y, y_stride);
+  if (x.precision == Precision::kA15) {
+    multiply_rows<Inner, Precision::kA15>(w, x, first_row, last_row, y, y_stride);
+  } else {
+    multiply_rows<Inner, Precision::kA8>(w, x, first_row, last_row, y, y_stride);
+  }
 }
 
 }  // namespace sutra::kernels::relaxed

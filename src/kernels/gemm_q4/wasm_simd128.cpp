@@ -6,9 +6,9 @@
 // every term is a multiple of 16 (and at most 16 · 15 · 16256 · 64 < 2^31 in sum).
 #include <wasm_simd128.h>
 
-#include "kernels/gemm_q4/tile_loop.h"
 #include "kernels/gemm_q4/variants.h"
 #include "kernels/gemm_q4/wasm_common.h"
+#include "kernels/tile_loop.h"
 
 namespace sutra::kernels::simd128 {
 namespace {
@@ -57,36 +57,24 @@ void dot_blocks(const std::byte* block, const std::byte* end, const int16_t* con
 struct Inner {
   // Both precisions read the same 16-bit pairs.
   template <Precision P, size_t kTokens>
-  static void tile(const TileArgs& args, float* out) {
+  static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     constexpr size_t kVectors = 4 / kTokens;
-    const int16_t* pairs[kTokens];
-    const int32_t* x_sums[kTokens];
-    const float* x_scales[kTokens];
-    for (size_t t = 0; t < kTokens; ++t) {
-      pairs[t] = args.x->pairs(args.token + t);
-      x_sums[t] = args.x->sums(args.token + t);
-      x_scales[t] = args.x->scales(args.token + t);
+    alignas(16) int32_t sums[kTokens * kQ4TileRows];
+    for (size_t v = 0; v < 4; v += kVectors) {
+      dot_blocks<kTokens, kVectors>(args.blocks + v * 16, args.tail(), args.x.pairs, args.first, sums + v * 4);
     }
-    std::fill_n(out, kTokens * kQ4TileRows, 0.0f);
-    const std::byte* at = args.tile;
-    size_t group = 0;
-    for (size_t first = 0; first < args.n_cols; first += args.group_size, ++group) {
-      const size_t n_blocks = div_up(std::min(args.group_size, args.n_cols - first), kQ4BlockColumns);
-      const std::byte* tail = at + n_blocks * kQ4BlockBytes;
-      alignas(16) int32_t sums[kTokens * kQ4TileRows];
-      for (size_t v = 0; v < 4; v += kVectors) {
-        dot_blocks<kTokens, kVectors>(at + v * 16, tail, pairs, first, sums + v * 4);
-      }
-      add_group(tail, sums, x_sums, x_scales, group, out);
-      at = tail + kQ4GroupTailBytes;
-    }
+    add_group(args.tail(), sums, args.x.sums, args.x.scales, args.group, out);
   }
 };
 
 }  // namespace
 
 void gemm_q4(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
-  multiply<Inner>(w, x, first_row, last_row, y, y_stride);
+  if (x.precision == Precision::kA15) {
+    multiply_rows<Inner, Precision::kA15>(w, x, first_row, last_row, y, y_stride);
+  } else {
+    multiply_rows<Inner, Precision::kA8>(w, x, first_row, last_row, y, y_stride);
+  }
 }
 
 }  // namespace sutra::kernels::simd128

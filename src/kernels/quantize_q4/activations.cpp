@@ -25,11 +25,11 @@ Result<uint64_t> q4_activation_bytes(uint64_t n_tokens, uint64_t n_cols, uint64_
   return *total;
 }
 
-void quantize_activations(const float* x, size_t x_stride, const Q4Activations& out) {
+void quantize_activations(const float* x, const Q4Activations& out, size_t first_token, size_t last_token) {
   SUTRA_ASSERT(q4_group_size_supported(out.group_size));
-  SUTRA_ASSERT(x_stride >= out.n_cols || out.n_tokens <= 1);
+  SUTRA_ASSERT(first_token <= last_token && last_token <= out.n_tokens);
   const QuantizeActivationsFn quantize = select(kQuantizeActivationsVariants);
-  for (size_t token = 0; token < out.n_tokens; ++token) quantize(x + token * x_stride, out, token);
+  for (size_t token = first_token; token < last_token; ++token) quantize(x + token * out.n_cols, out, token);
 }
 
 }  // namespace sutra::kernels

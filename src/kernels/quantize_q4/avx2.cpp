@@ -45,9 +45,18 @@ __m128i round8(const float* x, __m256 scale) {
 // Eight columns as pairs and bytes; returns their pair sums.
 template <Precision P>
 __m128i store8(__m128i xq, int16_t* pairs, int8_t* bytes) {
+  auto* const stored_pairs = reinterpret_cast<__m128i*>(pairs);
+  if constexpr (P == Precision::kA14) {
+    const __m128i shifted = _mm_add_epi16(xq, _mm_set1_epi16(kA14Offset));
+    const __m128i high_part = _mm_srli_epi16(shifted, 7);
+    const __m128i low_part = _mm_and_si128(shifted, _mm_set1_epi16(127));
+    _mm_storeu_si128(stored_pairs, xq);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes), _mm_packs_epi16(high_part, low_part));
+    return _mm_madd_epi16(xq, _mm_set1_epi16(1));
+  }
   // Columns 0 2 4 6 1 3 5 7.
   const __m128i order = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(pairs), _mm_shuffle_epi8(xq, order));
+  _mm_storeu_si128(stored_pairs, _mm_shuffle_epi8(xq, order));
   if constexpr (P == Precision::kA15) {
     const __m128i high_part = _mm_srai_epi16(_mm_add_epi16(xq, _mm_set1_epi16(64)), 7);
     const __m128i low_part = _mm_sub_epi16(xq, _mm_slli_epi16(high_part, 7));
@@ -60,7 +69,7 @@ __m128i store8(__m128i xq, int16_t* pairs, int8_t* bytes) {
 
 template <Precision P>
 void quantize(const float* x, const Q4Activations& out, size_t token) {
-  constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
+  constexpr size_t kPlanes = activation_planes(P);
   int16_t* pairs = out.pairs(token);
   int8_t* bytes = out.bytes(token);
   for (size_t group = 0; group < out.n_groups(); ++group) {
@@ -92,10 +101,10 @@ void quantize(const float* x, const Q4Activations& out, size_t token) {
 }  // namespace
 
 void quantize_activations(const float* x, const Q4Activations& out, size_t token) {
-  if (out.precision == Precision::kA15) {
-    quantize<Precision::kA15>(x, out, token);
-  } else {
-    quantize<Precision::kA8>(x, out, token);
+  switch (out.precision) {
+    case Precision::kA15: return quantize<Precision::kA15>(x, out, token);
+    case Precision::kA8: return quantize<Precision::kA8>(x, out, token);
+    case Precision::kA14: return quantize<Precision::kA14>(x, out, token);
   }
 }
 

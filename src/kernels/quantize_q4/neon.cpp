@@ -39,6 +39,14 @@ int16x4_t round4(const float* x, float32x4_t scale) {
 // Eight columns as pairs and bytes; returns their sum.
 template <Precision P>
 int32_t store8(int16x8_t xq, int16_t* pairs, int8_t* bytes) {
+  if constexpr (P == Precision::kA14) {
+    const int16x8_t shifted = vaddq_s16(xq, vdupq_n_s16(kA14Offset));
+    const int8x8_t high_part = vmovn_s16(vshrq_n_s16(shifted, 7));
+    const int8x8_t low_part = vmovn_s16(vandq_s16(shifted, vdupq_n_s16(127)));
+    vst1q_s16(pairs, xq);
+    vst1q_s8(bytes, vcombine_s8(high_part, low_part));
+    return vaddlvq_s16(xq);
+  }
   vst1q_s16(pairs, vuzp1q_s16(xq, vextq_s16(xq, xq, 1)));  // columns 0 2 4 6 1 3 5 7
   if constexpr (P == Precision::kA15) {
     const int16x8_t high_part = vshrq_n_s16(vaddq_s16(xq, vdupq_n_s16(64)), 7);
@@ -52,7 +60,7 @@ int32_t store8(int16x8_t xq, int16_t* pairs, int8_t* bytes) {
 
 template <Precision P>
 void quantize(const float* x, const Q4Activations& out, size_t token) {
-  constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
+  constexpr size_t kPlanes = activation_planes(P);
   int16_t* pairs = out.pairs(token);
   int8_t* bytes = out.bytes(token);
   for (size_t group = 0; group < out.n_groups(); ++group) {
@@ -83,10 +91,10 @@ void quantize(const float* x, const Q4Activations& out, size_t token) {
 }  // namespace
 
 void quantize_activations(const float* x, const Q4Activations& out, size_t token) {
-  if (out.precision == Precision::kA15) {
-    quantize<Precision::kA15>(x, out, token);
-  } else {
-    quantize<Precision::kA8>(x, out, token);
+  switch (out.precision) {
+    case Precision::kA15: return quantize<Precision::kA15>(x, out, token);
+    case Precision::kA8: return quantize<Precision::kA8>(x, out, token);
+    case Precision::kA14: return quantize<Precision::kA14>(x, out, token);
   }
 }
 

@@ -45,14 +45,17 @@ void quantize_activations(const float* x, const Q4Activations& out, size_t token
       const int32_t xq = k < last && scale > 0.0f ? round_half_even(x[k] / scale) : 0;
       sum += xq;
       const size_t column = k % 8;
-      pairs[k - column + static_cast<size_t>(std::find(kPairOrder, kPairOrder + 8, column) - kPairOrder)] =
-          static_cast<int16_t>(xq);
-      if (out.precision == Precision::kA15) {
-        const int32_t high_part = (xq + 64) >> 7;
-        bytes[(k - column) * 2 + column] = static_cast<int8_t>(high_part);
-        bytes[(k - column) * 2 + 8 + column] = static_cast<int8_t>(xq - high_part * 128);
-      } else {
+      const bool in_order = out.precision == Precision::kA14;
+      const size_t place =
+          in_order ? column : static_cast<size_t>(std::find(kPairOrder, kPairOrder + 8, column) - kPairOrder);
+      pairs[k - column + place] = static_cast<int16_t>(xq);
+      if (out.precision == Precision::kA8) {
         bytes[k] = static_cast<int8_t>(xq);
+      } else {
+        const int32_t shifted = in_order ? xq + kA14Offset : xq;
+        const int32_t high_part = in_order ? shifted >> 7 : (shifted + 64) >> 7;
+        bytes[(k - column) * 2 + column] = static_cast<int8_t>(high_part);
+        bytes[(k - column) * 2 + 8 + column] = static_cast<int8_t>(shifted - high_part * 128);
       }
     }
     out.scales(token)[group] = scale;

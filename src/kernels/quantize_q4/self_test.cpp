@@ -35,7 +35,8 @@ Status check(std::span<const Variant<QuantizeActivationsFn>> variants, Precision
 
 Status self_test_quantize_activations(std::span<const Variant<QuantizeActivationsFn>> variants) {
   SUTRA_TRY(check(variants, Precision::kA15));
-  return check(variants, Precision::kA8);
+  SUTRA_TRY(check(variants, Precision::kA8));
+  return check(variants, Precision::kA14);
 }
 
 }  // namespace sutra::kernels

@@ -41,6 +41,14 @@ float group_scale(const float* x, size_t n, float levels) {
 // Eight columns as pairs and bytes; returns their pair sums.
 template <Precision P>
 v128_t store8(v128_t xq, int16_t* pairs, int8_t* bytes) {
+  if constexpr (P == Precision::kA14) {
+    const v128_t shifted = wasm_i16x8_add(xq, wasm_i16x8_const_splat(kA14Offset));
+    const v128_t high_part = wasm_u16x8_shr(shifted, 7);
+    const v128_t low_part = wasm_v128_and(shifted, wasm_i16x8_const_splat(127));
+    wasm_v128_store(pairs, xq);
+    wasm_v128_store(bytes, wasm_i8x16_narrow_i16x8(high_part, low_part));
+    return wasm_i32x4_dot_i16x8(xq, wasm_i16x8_const_splat(1));
+  }
   wasm_v128_store(pairs, wasm_i16x8_shuffle(xq, xq, 0, 2, 4, 6, 1, 3, 5, 7));
   if constexpr (P == Precision::kA15) {
     const v128_t high_part = wasm_i16x8_shr(wasm_i16x8_add(xq, wasm_i16x8_const_splat(64)), 7);
@@ -54,7 +62,7 @@ v128_t store8(v128_t xq, int16_t* pairs, int8_t* bytes) {
 
 template <Precision P>
 void quantize(const float* x, const Q4Activations& out, size_t token) {
-  constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
+  constexpr size_t kPlanes = activation_planes(P);
   int16_t* pairs = out.pairs(token);
   int8_t* bytes = out.bytes(token);
   for (size_t group = 0; group < out.n_groups(); ++group) {
@@ -88,10 +96,10 @@ void quantize(const float* x, const Q4Activations& out, size_t token) {
 }  // namespace
 
 void quantize_activations(const float* x, const Q4Activations& out, size_t token) {
-  if (out.precision == Precision::kA15) {
-    quantize<Precision::kA15>(x, out, token);
-  } else {
-    quantize<Precision::kA8>(x, out, token);
+  switch (out.precision) {
+    case Precision::kA15: return quantize<Precision::kA15>(x, out, token);
+    case Precision::kA8: return quantize<Precision::kA8>(x, out, token);
+    case Precision::kA14: return quantize<Precision::kA14>(x, out, token);
   }
 }
 
