@@ -107,16 +107,16 @@ class Loading {
   async readSmall(heap: Heap, file: OpenFile): Promise<Uint8Array> {
     this.#open(file);
     const bytes = await readBytes(file);
-    const expected = this.#manifest[file.name]?.sha256;
+    const expected = this.#expectedHash(file);
     if (expected !== undefined) heap.hash(bytes);
-    this.#verifyHash(heap, file, expected);
+    await this.#verifyHash(heap, file, expected);
     this.#advance(file, bytes.length);
     return bytes;
   }
 
   async feed(heap: Heap, file: OpenFile): Promise<void> {
     this.#open(file);
-    const expected = this.#manifest[file.name]?.sha256;
+    const expected = this.#expectedHash(file);
     heap.loadFile(file.name, file.size);
     for await (const chunk of file.chunks()) {
       raiseIfAborted(this.#signal);
@@ -125,7 +125,7 @@ class Loading {
       this.#advance(file, chunk.length);
     }
     heap.loadFileEnd();
-    this.#verifyHash(heap, file, expected);
+    await this.#verifyHash(heap, file, expected);
   }
 
   report(phase: LoadProgress['phase'], file?: string): void {
@@ -167,11 +167,17 @@ class Loading {
     if (performance.now() - this.#reportedAt > 50) this.report('download', file.name);
   }
 
-  #verifyHash(heap: Heap, file: OpenFile, expected: string | undefined): void {
+  /** undefined when there is none, or the cached file had it when it was downloaded. */
+  #expectedHash(file: OpenFile): string | undefined {
+    return file.verified ? undefined : this.#manifest[file.name]?.sha256;
+  }
+
+  async #verifyHash(heap: Heap, file: OpenFile, expected: string | undefined): Promise<void> {
     if (expected === undefined) return;
     this.report('verify', file.name);
     const found = heap.hashFinish();
     if (found !== expected.toLowerCase())
       raise('malformed', `${file.name} must have the SHA-256 ${expected}, found ${found}`);
+    await file.confirm();
   }
 }

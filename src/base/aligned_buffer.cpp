@@ -54,7 +54,7 @@ void AlignedBuffer::release() {
   size_ = 0;
 }
 
-Result<AlignedBuffer> AlignedBuffer::create(uint64_t size_bytes) {
+Result<AlignedBuffer> AlignedBuffer::create(uint64_t size_bytes, Contents contents) {
   AlignedBuffer buffer;
   if (size_bytes == 0) return buffer;
   const auto padded = checked_add(size_bytes, kAlignment - 1);
@@ -67,7 +67,11 @@ Result<AlignedBuffer> AlignedBuffer::create(uint64_t size_bytes) {
     return fail(ErrorCode::kOutOfMemory, "memory for ", size_bytes, " bytes was refused; ", memory_use().current_bytes,
                 " bytes are in use");
   }
-  std::memset(memory, 0, rounded);
+  if (contents == Contents::kZero) std::memset(memory, 0, rounded);
+#ifndef NDEBUG
+  // Whoever reads what nobody wrote shall not find zeros by chance.
+  if (contents == Contents::kUndefined) std::memset(memory, 0xff, rounded);
+#endif
   buffer.data_ = static_cast<std::byte*>(memory);
   buffer.size_ = static_cast<size_t>(size_bytes);
   count_allocated(size_bytes);

@@ -21,6 +21,10 @@ void reset_peak_memory();
 // Test hook: the n-th allocation from now on fails (n = 0: the next). Negative turns it off.
 void fail_allocation_after(int64_t n);
 
+// Of new memory. kUndefined is for those who write every byte before anything is read: large weights, which else
+// would be written twice.
+enum class Contents : uint8_t { kZero, kUndefined };
+
 class AlignedBuffer {
  public:
   static constexpr size_t kAlignment = 64;
@@ -30,8 +34,8 @@ class AlignedBuffer {
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept;
   ~AlignedBuffer();
 
-  // Zero-filled. size_bytes may come from a file: kOutOfMemory instead of a trap.
-  static Result<AlignedBuffer> create(uint64_t size_bytes);
+  // size_bytes may come from a file: kOutOfMemory instead of a trap.
+  static Result<AlignedBuffer> create(uint64_t size_bytes, Contents contents = Contents::kZero);
 
   [[nodiscard]] size_t size() const { return size_; }
   [[nodiscard]] std::byte* data() { return data_; }

@@ -14,10 +14,11 @@ std::string file_name(const std::string& path) { return path.substr(path.find_la
 
 }  // namespace
 
-Status load_safetensors_file(const std::string& path, TensorMap& out, SafetensorsStreamOptions options) {
+Status load_safetensors_file(const std::string& path, TensorMap& out, TensorMapSinkOptions options) {
   SUTRA_ASSIGN(const InputFile file, InputFile::open(path));
   SUTRA_ASSIGN(AlignedBuffer chunk, AlignedBuffer::create(std::min<uint64_t>(kFileChunkBytes, file.size())));
-  SafetensorsStream stream(file_name(path), file.size(), out, options);
+  TensorMapSink sink(out, options);
+  SafetensorsStream stream(file_name(path), file.size(), sink);
   for (uint64_t offset = 0; offset < file.size();) {
     SUTRA_ASSIGN(const size_t n, file.read_at(offset, chunk.bytes()));
     if (n == 0) break;  // the file shrank since it was opened: finish() says so

@@ -11,7 +11,7 @@
 namespace sutra {
 
 // Adds every tensor of the file to `out`. Peak memory: the tensors, the header and kFileChunkBytes.
-Status load_safetensors_file(const std::string& path, TensorMap& out, SafetensorsStreamOptions options = {});
+Status load_safetensors_file(const std::string& path, TensorMap& out, TensorMapSinkOptions options = {});
 
 // The tensor table and metadata alone; the data is not read.
 Result<SafetensorsHeader> read_safetensors_header(const std::string& path);

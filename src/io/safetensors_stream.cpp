@@ -5,14 +5,12 @@
 #include <cstring>
 #include <utility>
 
-#include "tensor/finite.h"
-
 namespace sutra {
 
 static_assert(std::endian::native == std::endian::little, "tensor bytes are used as they lie in the file");
 
-SafetensorsStream::SafetensorsStream(std::string source, uint64_t file_size, TensorMap& out, Options options)
-    : source_(std::move(source)), file_size_(file_size), out_(out), options_(options) {}
+SafetensorsStream::SafetensorsStream(std::string source, uint64_t file_size, TensorSink& sink)
+    : source_(std::move(source)), file_size_(file_size), sink_(sink) {}
 
 Status SafetensorsStream::feed(std::span<const std::byte> chunk) {
   if (error_) return std::unexpected(*error_);
@@ -36,7 +34,6 @@ Status SafetensorsStream::keep(Status status) {
   if (status) return status;
   error_ = Error{status.error().code, concat(source_, ": ", status.error().message)};
   header_json_ = {};
-  tensor_ = {};
   return std::unexpected(*error_);
 }
 
@@ -74,7 +71,7 @@ Status SafetensorsStream::read_header(std::span<const std::byte>& chunk) {
   SUTRA_ASSIGN(SafetensorsHeader header, parse_safetensors_header(header_json_.bytes(), file_size_));
   header_json_ = {};
   for (const TensorEntry& entry : header.tensors) {
-    if (out_.contains(entry.name)) {
+    if (sink_.contains(entry.name)) {
       return fail(ErrorCode::kMalformed, "tensor '", printable(entry.name), "' came with another file already");
     }
   }
@@ -87,28 +84,19 @@ Status SafetensorsStream::read_tensors(std::span<const std::byte> chunk) {
     const TensorEntry& entry = header_->tensors[next_entry_];
     if (!tensor_open_) {
       if (chunk.empty() && entry.begin < entry.end) return {};  // not before its first byte is here
-      SUTRA_ASSIGN(tensor_, Tensor::create(entry.dtype, entry.shape));
+      SUTRA_TRY(sink_.begin(entry));
       tensor_open_ = true;
-      tensor_filled_ = 0;
+      tensor_left_ = entry.end - entry.begin;
     }
-    move_bytes(chunk, tensor_.bytes(), tensor_filled_);
-    if (tensor_filled_ < tensor_.bytes().size()) return {};
-    SUTRA_TRY(finish_tensor(entry));
+    const auto piece = chunk.first(static_cast<size_t>(std::min<uint64_t>(chunk.size(), tensor_left_)));
+    SUTRA_TRY(sink_.write(piece));
+    chunk = chunk.subspan(piece.size());
+    tensor_left_ -= piece.size();
+    if (tensor_left_ > 0) return {};
+    SUTRA_TRY(sink_.end(entry));
+    tensor_open_ = false;
+    ++next_entry_;
   }
-  return {};
-}
-
-Status SafetensorsStream::finish_tensor(const TensorEntry& entry) {
-  if (options_.check_finite) {
-    if (const auto element = first_non_finite(tensor_.view())) {
-      return fail(ErrorCode::kNonFinite, "tensor '", printable(entry.name), "', ", dtype_name(entry.dtype), " ",
-                  entry.shape.to_string(), ", has NaN or infinity at element ", *element);
-    }
-  }
-  SUTRA_TRY(out_.insert(entry.name, std::move(tensor_)));
-  tensor_ = {};
-  tensor_open_ = false;
-  ++next_entry_;
   return {};
 }
 

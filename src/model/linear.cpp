@@ -8,7 +8,6 @@
 #include "kernels/gemm_f/gemm_f.h"
 #include "kernels/gemm_q4/gemm_q4.h"
 #include "kernels/gemm_q8/gemm_q8.h"
-#include "quant/awq_format.h"
 
 namespace sutra {
 namespace {
@@ -26,20 +25,6 @@ kernels::MatrixF matrix_view(const Tensor& weight, size_t n_out, size_t n_in) {
   return {weight.bytes().data(), weight.dtype(), n_out, n_in};
 }
 
-Result<Q4Matrix> take_awq(TensorMap& tensors, std::string_view name, size_t n_out, size_t n_in, size_t group_size) {
-  if (!awq_can_hold(n_out)) {
-    return fail(ErrorCode::kShapeMismatch, "matrix '", name, "' has ", n_out,
-                " outputs; the AWQ layout needs a multiple of 8");
-  }
-  AwqTensors parts;
-  SUTRA_ASSIGN(parts.qweight, tensors.take(concat(name, ".qweight"), Dtype::kI32, awq_qweight_shape(n_out, n_in)));
-  SUTRA_ASSIGN(parts.qzeros,
-               tensors.take(concat(name, ".qzeros"), Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size)));
-  SUTRA_ASSIGN(parts.scales,
-               tensors.take(concat(name, ".scales"), Dtype::kF16, awq_scales_shape(n_out, n_in, group_size)));
-  return repack_awq(parts, n_out, n_in, group_size, name);
-}
-
 // The same weights as float32: the exact path.
 Result<Tensor> widen(const Q4Matrix& matrix) {
   SUTRA_ASSIGN(Tensor wide, Tensor::create(Dtype::kF32, {matrix.n_rows(), matrix.n_cols()}));
@@ -51,14 +36,14 @@ Result<Tensor> widen(const Q4Matrix& matrix) {
 
 }  // namespace
 
-Result<Linear> Linear::take(TensorMap& tensors, std::string_view name, size_t n_out, size_t n_in,
+Result<Linear> Linear::take(WeightMap& tensors, std::string_view name, size_t n_out, size_t n_in,
                             const ModelConfig& config, const WeightOptions& options) {
   Linear linear;
   linear.n_out_ = n_out;
   linear.n_in_ = n_in;
   linear.int8_activations_ = options.int8_activations;
   if (config.awq && tensors.contains(concat(name, ".qweight"))) {
-    SUTRA_ASSIGN(Q4Matrix matrix, take_awq(tensors, name, n_out, n_in, config.awq->group_size));
+    SUTRA_ASSIGN(Q4Matrix matrix, tensors.take_awq(name, n_out, n_in, config.awq->group_size));
     if (options.exact) {
       SUTRA_ASSIGN(linear.weight_, widen(matrix));
     } else {
@@ -164,7 +149,7 @@ uint64_t Linear::weight_bytes() const {
   return std::get<Tensor>(weight_).bytes().size();
 }
 
-Result<Tensor> take_vector(TensorMap& tensors, std::string_view name, const Shape& shape) {
+Result<Tensor> take_vector(WeightMap& tensors, std::string_view name, const Shape& shape) {
   SUTRA_ASSIGN(const Tensor source, tensors.take(name, kAnyFloat, shape));
   return to_f32(source.view());
 }

@@ -10,11 +10,11 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "io/tensor_map.h"
 #include "model/model.h"
 #include "model/workspace.h"
 #include "quant/q4_matrix.h"
 #include "quant/q8_matrix.h"
+#include "quant/weight_map.h"
 
 namespace sutra {
 
@@ -33,7 +33,7 @@ class Linear {
   // Takes `name`.weight [N, K] in any float dtype (F64 is narrowed to F32), or `name`.qweight, .qzeros and
   // .scales in the AWQ layout, from `tensors`. What a 4-bit model has left in float is held in 8 bits, unless
   // options.exact.
-  static Result<Linear> take(TensorMap& tensors, std::string_view name, size_t n_out, size_t n_in,
+  static Result<Linear> take(WeightMap& tensors, std::string_view name, size_t n_out, size_t n_in,
                              const ModelConfig& config, const WeightOptions& options);
 
   // Quantises tokens first ≤ t < last of the input; nothing for float weights.
@@ -87,6 +87,6 @@ void share(ThreadPool& pool, size_t n, size_t grain, size_t n_multiplications, c
 }
 
 // A float vector of n elements as F32, whatever dtype and (given) shape the file has.
-Result<Tensor> take_vector(TensorMap& tensors, std::string_view name, const Shape& shape);
+Result<Tensor> take_vector(WeightMap& tensors, std::string_view name, const Shape& shape);
 
 }  // namespace sutra

@@ -198,7 +198,7 @@ uint64_t Mamba::weight_bytes() const {
   return bytes;
 }
 
-Result<Mamba::Block> Mamba::take_block(size_t layer, TensorMap& tensors, const ModelConfig& config,
+Result<Mamba::Block> Mamba::take_block(size_t layer, WeightMap& tensors, const ModelConfig& config,
                                        const WeightOptions& options) const {
   const MambaConfig& c = config_;
   const std::string p = concat("backbone.layers.", layer, ".");
@@ -232,7 +232,7 @@ Result<Mamba::Block> Mamba::take_block(size_t layer, TensorMap& tensors, const M
   return b;
 }
 
-Result<std::unique_ptr<Model>> Mamba::create(const ModelConfig& config, TensorMap& tensors,
+Result<std::unique_ptr<Model>> Mamba::create(const ModelConfig& config, WeightMap& tensors,
                                              const WeightOptions& options) {
   auto model = std::make_unique<Mamba>();
   model->config_ = std::get<MambaConfig>(config.architecture);

@@ -11,7 +11,7 @@ namespace sutra {
 
 class Mamba final : public Model {
  public:
-  static Result<std::unique_ptr<Model>> create(const ModelConfig& config, TensorMap& tensors,
+  static Result<std::unique_ptr<Model>> create(const ModelConfig& config, WeightMap& tensors,
                                                const WeightOptions& options);
 
   void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
@@ -33,7 +33,7 @@ class Mamba final : public Model {
   };
   struct Buffers;
 
-  Result<Block> take_block(size_t layer, TensorMap& tensors, const ModelConfig& config,
+  Result<Block> take_block(size_t layer, WeightMap& tensors, const ModelConfig& config,
                            const WeightOptions& options) const;
   void project(const Block& block, const LinearInput& h, size_t first, size_t last, const Buffers& b,
                float* conv_state) const;

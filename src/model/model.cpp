@@ -5,7 +5,7 @@
 
 namespace sutra {
 
-Result<std::unique_ptr<Model>> build_model(const ModelConfig& config, TensorMap& tensors,
+Result<std::unique_ptr<Model>> build_model(const ModelConfig& config, WeightMap& tensors,
                                            const WeightOptions& options) {
   if (std::holds_alternative<Rwkv7Config>(config.architecture)) return Rwkv7::create(config, tensors, options);
   return Mamba::create(config, tensors, options);

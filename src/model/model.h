@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "io/tensor_map.h"
 #include "model/config.h"
 #include "model/state.h"
 #include "model/workspace.h"
+#include "quant/weight_map.h"
 
 namespace sutra {
 
@@ -42,6 +42,6 @@ struct WeightOptions {
 
 // Takes the architecture's tensors out of `tensors` (what is left there is unused). Errors: kNotFound,
 // kShapeMismatch, kDtypeMismatch with the tensor's name, kUnsupported for an unknown architecture.
-Result<std::unique_ptr<Model>> build_model(const ModelConfig& config, TensorMap& tensors, const WeightOptions& options);
+Result<std::unique_ptr<Model>> build_model(const ModelConfig& config, WeightMap& tensors, const WeightOptions& options);
 
 }  // namespace sutra

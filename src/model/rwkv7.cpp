@@ -279,14 +279,14 @@ uint64_t Rwkv7::weight_bytes() const {
   return bytes;
 }
 
-Result<Rwkv7::NormWeights> Rwkv7::take_norm(TensorMap& tensors, std::string_view name, size_t n_embd) {
+Result<Rwkv7::NormWeights> Rwkv7::take_norm(WeightMap& tensors, std::string_view name, size_t n_embd) {
   NormWeights norm;
   SUTRA_ASSIGN(norm.weight, take_vector(tensors, concat(name, ".weight"), {n_embd}));
   SUTRA_ASSIGN(norm.bias, take_vector(tensors, concat(name, ".bias"), {n_embd}));
   return norm;
 }
 
-Result<Rwkv7::TimeMix> Rwkv7::take_time_mix(size_t layer, TensorMap& tensors, const ModelConfig& config,
+Result<Rwkv7::TimeMix> Rwkv7::take_time_mix(size_t layer, WeightMap& tensors, const ModelConfig& config,
                                             const WeightOptions& options) const {
   const Rwkv7Config& c = config_;
   const size_t n_embd = c.n_embd;
@@ -330,7 +330,7 @@ Result<Rwkv7::TimeMix> Rwkv7::take_time_mix(size_t layer, TensorMap& tensors, co
   return m;
 }
 
-Result<Rwkv7::ChannelMix> Rwkv7::take_channel_mix(size_t layer, TensorMap& tensors, const ModelConfig& config,
+Result<Rwkv7::ChannelMix> Rwkv7::take_channel_mix(size_t layer, WeightMap& tensors, const ModelConfig& config,
                                                   const WeightOptions& options) const {
   const std::string p = concat("model.layers.", layer, ".");
   ChannelMix m;
@@ -341,7 +341,7 @@ Result<Rwkv7::ChannelMix> Rwkv7::take_channel_mix(size_t layer, TensorMap& tenso
   return m;
 }
 
-Result<std::unique_ptr<Model>> Rwkv7::create(const ModelConfig& config, TensorMap& tensors,
+Result<std::unique_ptr<Model>> Rwkv7::create(const ModelConfig& config, WeightMap& tensors,
                                              const WeightOptions& options) {
   auto model = std::make_unique<Rwkv7>();
   model->config_ = std::get<Rwkv7Config>(config.architecture);

@@ -12,7 +12,7 @@ namespace sutra {
 
 class Rwkv7 final : public Model {
  public:
-  static Result<std::unique_ptr<Model>> create(const ModelConfig& config, TensorMap& tensors,
+  static Result<std::unique_ptr<Model>> create(const ModelConfig& config, WeightMap& tensors,
                                                const WeightOptions& options);
 
   void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
@@ -49,10 +49,10 @@ class Rwkv7 final : public Model {
   };
   struct Buffers;
 
-  static Result<NormWeights> take_norm(TensorMap& tensors, std::string_view name, size_t n_embd);
-  Result<TimeMix> take_time_mix(size_t layer, TensorMap& tensors, const ModelConfig& config,
+  static Result<NormWeights> take_norm(WeightMap& tensors, std::string_view name, size_t n_embd);
+  Result<TimeMix> take_time_mix(size_t layer, WeightMap& tensors, const ModelConfig& config,
                                 const WeightOptions& options) const;
-  Result<ChannelMix> take_channel_mix(size_t layer, TensorMap& tensors, const ModelConfig& config,
+  Result<ChannelMix> take_channel_mix(size_t layer, WeightMap& tensors, const ModelConfig& config,
                                       const WeightOptions& options) const;
   void token_shift(std::span<const kernels::TokenShiftMix> mixes, const float* x, const float* x_prev, size_t first,
                    size_t last) const;

@@ -1,35 +1,13 @@
 #include "quant/awq_format.h"
 
-#include <algorithm>
-
 #include "base/checked.h"
 #include "base/half.h"
+#include "quant/awq_packer.h"
 
 namespace sutra {
 namespace {
 
 constexpr size_t kNibblesPerWord = 8;
-
-// Position of an output inside its word: the inverse of kAwqOrder.
-constexpr std::array<unsigned, kNibblesPerWord> kShiftOfOutput = [] {
-  std::array<unsigned, kNibblesPerWord> shifts{};
-  for (size_t i = 0; i < kNibblesPerWord; ++i) shifts[kAwqOrder[i]] = static_cast<unsigned>(4 * i);
-  return shifts;
-}();
-
-// Outputs first_row … first_row + n_rows − 1 of packed words [n_lines, N/8] as rows of `out`, out_stride apart.
-void unpack_rows(std::span<const uint32_t> words, size_t n_lines, size_t n_out, size_t first_row, size_t n_rows,
-                 uint8_t* out, size_t out_stride) {
-  const size_t words_per_line = n_out / kNibblesPerWord;
-  for (size_t line = 0; line < n_lines; ++line) {
-    const uint32_t* row_words = words.data() + line * words_per_line;
-    for (size_t r = 0; r < n_rows; ++r) {
-      const size_t output = first_row + r;
-      const uint32_t word = row_words[output / kNibblesPerWord];
-      out[r * out_stride + line] = static_cast<uint8_t>((word >> kShiftOfOutput[output % kNibblesPerWord]) & 15u);
-    }
-  }
-}
 
 // rows [N, n_lines] of nibbles as words [n_lines, N/8].
 void pack_rows(std::span<const uint8_t> rows, size_t n_lines, size_t n_out, std::span<uint32_t> words) {
@@ -64,27 +42,10 @@ Shape awq_scales_shape(size_t n_out, size_t n_in, size_t group_size) { return {d
 
 Result<Q4Matrix> repack_awq(const AwqTensors& tensors, size_t n_out, size_t n_in, size_t group_size,
                             std::string_view name) {
-  SUTRA_ASSIGN(Q4Matrix matrix, Q4Matrix::create(n_out, n_in, group_size));
-  const size_t n_groups = matrix.view().n_groups();
-  const size_t tile_bytes = matrix.view().tile_bytes();
-  const auto scales = tensors.scales.as<uint16_t>();
-  std::vector<uint8_t> nibbles(kernels::kQ4TileRows * n_in);
-  std::vector<uint8_t> zeros(kernels::kQ4TileRows * n_groups);
-  std::vector<uint16_t> tile_scales(kernels::kQ4TileRows * n_groups);
-  for (size_t first = 0; first < n_out; first += kernels::kQ4TileRows) {
-    const size_t n_rows = std::min(kernels::kQ4TileRows, n_out - first);
-    unpack_rows(tensors.qweight.as<uint32_t>(), n_in, n_out, first, n_rows, nibbles.data(), n_in);
-    unpack_rows(tensors.qzeros.as<uint32_t>(), n_groups, n_out, first, n_rows, zeros.data(), n_groups);
-    for (size_t group = 0; group < n_groups; ++group) {
-      for (size_t r = 0; r < n_rows; ++r) tile_scales[r * n_groups + group] = scales[group * n_out + first + r];
-    }
-    const kernels::Q4Parts parts{std::span(nibbles).first(n_rows * n_in), std::span(zeros).first(n_rows * n_groups),
-                                 std::span(tile_scales).first(n_rows * n_groups)};
-    const auto tile = matrix.bytes().subspan(first / kernels::kQ4TileRows * tile_bytes, tile_bytes);
-    if (const Status packed = kernels::pack_q4(parts, n_rows, n_in, group_size, tile); !packed) {
-      return fail(packed.error().code, "matrix '", name, "': ", packed.error().message);
-    }
-  }
+  SUTRA_ASSIGN(AwqPacker packer, AwqPacker::create(n_out, n_in, group_size));
+  packer.write(tensors.qweight.bytes());
+  Q4Matrix matrix = packer.finish();
+  SUTRA_TRY(set_awq_groups(tensors.qzeros.view(), tensors.scales.view(), name, matrix));
   return matrix;
 }
 

@@ -42,8 +42,7 @@ Shape awq_qweight_shape(size_t n_out, size_t n_in);
 Shape awq_qzeros_shape(size_t n_out, size_t n_in, size_t group_size);
 Shape awq_scales_shape(size_t n_out, size_t n_in, size_t group_size);
 
-// Dtypes and shapes of `tensors` are as above. Sixteen rows are unpacked at a time, so the memory beside source and
-// result is one tile. kNonFinite names the matrix when a scale is NaN or infinite.
+// Dtypes and shapes of `tensors` are as above. kNonFinite names the matrix when a scale is NaN or infinite.
 Result<Q4Matrix> repack_awq(const AwqTensors& tensors, size_t n_out, size_t n_in, size_t group_size,
                             std::string_view name);
 

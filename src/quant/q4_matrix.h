@@ -12,7 +12,7 @@ namespace sutra {
 
 class Q4Matrix {
  public:
-  // Zero-filled; sizes may come from a file. Errors of kernels::q4_packed_bytes, kOutOfMemory.
+  // Not filled; sizes may come from a file. Errors of kernels::q4_packed_bytes, kOutOfMemory.
   static Result<Q4Matrix> create(size_t n_rows, size_t n_cols, size_t group_size);
 
   [[nodiscard]] kernels::Q4View view() const { return {data_.data(), n_rows_, n_cols_, group_size_}; }

@@ -1,58 +1,16 @@
 #include "runtime/engine.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "io/hash.h"
 #include "kernels/self_test.h"
 
 namespace sutra {
 namespace {
 
-// Bytes of each tensor that enter the model hash: enough to tell models apart, cheap for large ones.
-constexpr size_t kHashedTensorBytes = 4096;
 constexpr size_t kMaxThreads = 64;
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::string hash_model(const TensorMap& tensors) {
-  Sha256 hash;
-  for (const std::string& name : tensors.names()) {
-    const Tensor& tensor = *tensors.find(name);
-    const std::string header = concat(name, '\n', dtype_name(tensor.dtype()), tensor.shape().to_string(), '\n');
-    hash.update(std::as_bytes(std::span(header)));
-    hash.update(tensor.bytes().first(std::min(tensor.bytes().size(), kHashedTensorBytes)));
-  }
-  return to_hex(hash.finish());
-}
-
-// "4-bit, group 128" if any matrix is packed, else the dtype of the largest tensor.
-std::string describe_quantization(const ModelConfig& config, const TensorMap& tensors) {
-  const Tensor* largest = nullptr;
-  for (const std::string& name : tensors.names()) {
-    if (config.awq && name.ends_with(".qweight")) return concat("4-bit, group ", config.awq->group_size);
-    const Tensor* tensor = tensors.find(name);
-    if (largest == nullptr || tensor->bytes().size() > largest->bytes().size()) largest = tensor;
-  }
-  if (largest == nullptr) return "none";
-  switch (largest->dtype()) {
-    case Dtype::kF16: return "float16";
-    case Dtype::kBF16: return "bfloat16";
-    case Dtype::kF64: return "float64";
-    default: return "float32";
-  }
-}
-
-uint64_t count_parameters(const TensorMap& tensors) {
-  uint64_t n = 0;
-  for (const std::string& name : tensors.names()) {
-    if (name.ends_with(".qzeros") || name.ends_with(".scales")) continue;
-    const Tensor& tensor = *tensors.find(name);
-    n += tensor.shape().n_elements() * (name.ends_with(".qweight") ? 8 : 1);
-  }
-  return n;
 }
 
 }  // namespace
@@ -79,11 +37,11 @@ Result<ModelLoader> ModelLoader::create(const LoadOptions& options) {
   }
   ModelLoader loader;
   loader.options_ = options;
-  loader.tensors_ = std::make_unique<TensorMap>();
   return loader;
 }
 
 Status ModelLoader::set_config(std::span<const std::byte> json, std::span<const std::string> overrides) {
+  if (weights_) return fail(ErrorCode::kInvalidArgument, "config.json was given after weights");
   SUTRA_ASSIGN(JsonObject object, JsonObject::parse(as_text(json), "config.json"));
   for (const std::string& override_text : overrides) SUTRA_TRY(object.override_value(override_text));
   SUTRA_ASSIGN(config_, read_model_config(object));
@@ -97,7 +55,14 @@ Status ModelLoader::set_tokenizer(std::span<const std::byte> json) {
 
 Status ModelLoader::begin_file(std::string_view name, uint64_t size_bytes) {
   if (stream_) return fail(ErrorCode::kInvalidArgument, "file '", name, "' begins before the one before it has ended");
-  stream_.emplace(std::string(name), size_bytes, *tensors_);
+  if (!config_) return fail(ErrorCode::kNotFound, "config.json was not given before file '", name, "'");
+  if (!weights_) {
+    weights_ = std::make_unique<WeightMap>();
+    const std::optional<AwqConfig>& awq = config_->awq;
+    weight_sink_ = std::make_unique<WeightSink>(*weights_, awq ? std::optional(awq->group_size) : std::nullopt);
+    inventory_ = std::make_unique<ModelInventory>(*weight_sink_);
+  }
+  stream_.emplace(std::string(name), size_bytes, *inventory_);
   return {};
 }
 
@@ -115,6 +80,7 @@ Status ModelLoader::end_file() {
 
 Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   if (!config_) return fail(ErrorCode::kNotFound, "config.json was not given");
+  if (!weights_) return fail(ErrorCode::kNotFound, "no weight file was given");
   if (stream_) return fail(ErrorCode::kTruncated, "the last weight file has not ended");
   if (tokenizer_ && tokenizer_->vocab_size() > config_->vocab_size()) {
     return fail(ErrorCode::kInvalidArgument, "the tokenizer has ids up to ", tokenizer_->vocab_size() - 1,
@@ -123,26 +89,25 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   auto engine = std::make_shared<Engine>();
   ModelInfo& info = engine->info_;
   info.architecture = config_->architecture_name();
-  info.quantization = describe_quantization(*config_, *tensors_);
-  info.n_parameters = count_parameters(*tensors_);
+  info.quantization = inventory_->quantization(config_->awq);
+  info.n_parameters = inventory_->n_parameters();
   info.n_layer = config_->n_layer();
   info.n_embd = config_->n_embd();
   info.vocab_size = config_->vocab_size();
   info.n_threads = options_.n_threads;
   info.exact = options_.exact;
   info.has_tokenizer = tokenizer_.has_value();
-  info.model_hash = hash_model(*tensors_);
-  SUTRA_ASSIGN(engine->model_, build_model(*config_, *tensors_, {options_.exact, options_.int8_activations}));
+  info.model_hash = inventory_->hash();
+  SUTRA_ASSIGN(engine->model_, build_model(*config_, *weights_, {options_.exact, options_.int8_activations}));
   SUTRA_ASSIGN(Workspace workspace, engine->model_->create_workspace(kChunkTokens));
   engine->workspace_ = std::make_unique<Workspace>(std::move(workspace));
-  info.unused_tensors = tensors_->names();
+  info.unused_tensors = weights_->names();
   info.weight_bytes = engine->model_->weight_bytes();
   info.state_bytes = engine->model_->state_layout().n_floats() * sizeof(float);
   engine->tokenizer_ = std::move(tokenizer_);
   engine->bos_token_id_ = config_->bos_token_id;
   engine->eos_token_ids_ = config_->eos_token_ids;
   engine->pool_ = std::make_unique<ThreadPool>(options_.n_threads);
-  tensors_ = std::make_unique<TensorMap>();
   return engine;
 }
 

@@ -15,6 +15,8 @@
 #include "base/thread_pool.h"
 #include "io/safetensors_stream.h"
 #include "model/model.h"
+#include "quant/weight_map.h"
+#include "runtime/model_inventory.h"
 #include "text/tokenizer.h"
 
 namespace sutra {
@@ -79,7 +81,7 @@ class ModelLoader {
  public:
   static Result<ModelLoader> create(const LoadOptions& options);
 
-  // config.json; `overrides` replaces values of known keys ("group_norm_epsilon=1e-5").
+  // config.json, before the first weight file: it says how the weights are packed. `overrides` replaces values of known keys ("group_norm_epsilon=1e-5").
   Status set_config(std::span<const std::byte> json, std::span<const std::string> overrides = {});
   // tokenizer.json
   Status set_tokenizer(std::span<const std::byte> json);
@@ -89,7 +91,7 @@ class ModelLoader {
   Status feed(std::span<const std::byte> chunk);
   Status end_file();
 
-  // Repacks the weights and returns the engine. Needs set_config and every weight file.
+  // Builds the model and returns the engine. Needs every weight file.
   Result<std::shared_ptr<const Engine>> finish();
 
  private:
@@ -97,7 +99,10 @@ class ModelLoader {
   LoadOptions options_;
   std::optional<ModelConfig> config_;
   std::optional<text::Tokenizer> tokenizer_;
-  std::unique_ptr<TensorMap> tensors_;
+  // Behind pointers, because each refers to the one before it and a loader may move.
+  std::unique_ptr<WeightMap> weights_;
+  std::unique_ptr<WeightSink> weight_sink_;
+  std::unique_ptr<ModelInventory> inventory_;
   std::optional<SafetensorsStream> stream_;
 };
 

@@ -108,7 +108,8 @@ Result<std::vector<std::byte>> Session::save() const {
 
 Status Session::load(std::span<const std::byte> bytes) {
   TensorMap tensors;
-  SafetensorsStream stream("saved state", bytes.size(), tensors);
+  TensorMapSink sink(tensors);
+  SafetensorsStream stream("saved state", bytes.size(), sink);
   SUTRA_TRY(stream.feed(bytes));
   SUTRA_TRY(stream.finish());
   SUTRA_TRY(require_metadata(*stream.header(), "format", kStateFormat));

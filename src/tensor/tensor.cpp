@@ -54,12 +54,12 @@ Result<uint64_t> tensor_bytes(Dtype dtype, const Shape& shape) {
   return *bytes;
 }
 
-Result<Tensor> Tensor::create(Dtype dtype, const Shape& shape) {
+Result<Tensor> Tensor::create(Dtype dtype, const Shape& shape, Contents contents) {
   SUTRA_ASSIGN(const uint64_t bytes, tensor_bytes(dtype, shape));
   Tensor tensor;
   tensor.dtype_ = dtype;
   tensor.shape_ = shape;
-  SUTRA_ASSIGN(tensor.buffer_, AlignedBuffer::create(bytes));
+  SUTRA_ASSIGN(tensor.buffer_, AlignedBuffer::create(bytes, contents));
   return tensor;
 }
 
@@ -67,7 +67,7 @@ Result<Tensor> to_f32(const TensorView& source) {
   if (!is_float(source.dtype)) {
     return fail(ErrorCode::kDtypeMismatch, "expected a float tensor, found ", dtype_name(source.dtype));
   }
-  SUTRA_ASSIGN(Tensor result, Tensor::create(Dtype::kF32, source.shape));
+  SUTRA_ASSIGN(Tensor result, Tensor::create(Dtype::kF32, source.shape, Contents::kUndefined));
   const auto out = result.as<float>();
   switch (source.dtype) {
     case Dtype::kF32: std::memcpy(out.data(), source.bytes.data(), source.bytes.size()); break;

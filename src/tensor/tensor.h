@@ -59,8 +59,7 @@ struct TensorView {
 class Tensor {
  public:
   Tensor() = default;
-  // Zero-filled.
-  static Result<Tensor> create(Dtype dtype, const Shape& shape);
+  static Result<Tensor> create(Dtype dtype, const Shape& shape, Contents contents = Contents::kZero);
 
   [[nodiscard]] Dtype dtype() const { return dtype_; }
   [[nodiscard]] const Shape& shape() const { return shape_; }

@@ -76,7 +76,8 @@ bool is_consistent(const Bytes& file, const TensorMap& tensors, const Safetensor
 // Loads with and without the finite check off; true for an error with a message, or a consistent load.
 bool is_error_or_consistent(const Bytes& file) {
   TensorMap tensors;
-  SafetensorsStream stream("f", file.size(), tensors, {.check_finite = false});
+  TensorMapSink sink(tensors, {.check_finite = false});
+  SafetensorsStream stream("f", file.size(), sink);
   Status status = stream.feed(file);
   if (status) status = stream.finish();
   if (!status) return !status.error().message.empty();

@@ -57,7 +57,8 @@ TEST_CASE("safetensors stream gives the same tensors for every chunk size") {
 TEST_CASE("safetensors stream takes empty chunks anywhere") {
   const Bytes file = three_tensors();
   TensorMap tensors;
-  SafetensorsStream stream("f", file.size(), tensors);
+  TensorMapSink sink(tensors);
+  SafetensorsStream stream("f", file.size(), sink);
   for (size_t i = 0; i < file.size(); ++i) {
     REQUIRE(stream.feed({}).has_value());
     REQUIRE(stream.feed(std::span(file).subspan(i, 1)).has_value());
@@ -71,7 +72,8 @@ TEST_CASE("safetensors stream takes empty chunks anywhere") {
 TEST_CASE("safetensors stream shows the header as soon as it is complete and allocates no tensor before its bytes") {
   const Bytes file = three_tensors();
   TensorMap tensors;
-  SafetensorsStream stream("f", file.size(), tensors);
+  TensorMapSink sink(tensors);
+  SafetensorsStream stream("f", file.size(), sink);
   const size_t data_offset = file.size() - 60;
   REQUIRE(stream.feed(std::span(file).first(data_offset - 1)).has_value());
   CHECK(stream.header() == nullptr);
@@ -100,7 +102,8 @@ TEST_CASE("safetensors stream refuses every truncation, whatever size was announ
 TEST_CASE("safetensors stream refuses more bytes than announced and keeps its first error") {
   const Bytes file = three_tensors();
   TensorMap tensors;
-  SafetensorsStream stream("dir.safetensors", file.size(), tensors);
+  TensorMapSink sink(tensors);
+  SafetensorsStream stream("dir.safetensors", file.size(), sink);
   REQUIRE(stream.feed(file).has_value());
   const std::array<std::byte, 1> one_more{};
   const auto status = stream.feed(one_more);
@@ -203,7 +206,8 @@ TEST_CASE("safetensors stream refuses a tensor that another shard brought, befor
   auto tensors = load(file);
   REQUIRE(tensors.has_value());
   const Bytes second = safetensors_bytes(R"({"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})", 4);
-  SafetensorsStream stream("shard2", second.size(), *tensors);
+  TensorMapSink sink(*tensors);
+  SafetensorsStream stream("shard2", second.size(), sink);
   const auto status = stream.feed(second);
   REQUIRE_FALSE(status.has_value());
   CHECK(status.error().code == ErrorCode::kMalformed);

@@ -25,9 +25,10 @@ inline Bytes safetensors_bytes(std::string_view json, size_t n_data) {
 
 // Feeds the file in pieces of at most `chunk_bytes`; `announced` is the size that the stream is told.
 inline Result<TensorMap> load(std::span<const std::byte> file, size_t chunk_bytes, uint64_t announced,
-                              SafetensorsStreamOptions options = {}) {
+                              TensorMapSinkOptions options = {}) {
   TensorMap tensors;
-  SafetensorsStream stream("test.safetensors", announced, tensors, options);
+  TensorMapSink sink(tensors, options);
+  SafetensorsStream stream("test.safetensors", announced, sink);
   for (size_t begin = 0; begin < file.size(); begin += chunk_bytes) {
     SUTRA_TRY(stream.feed(file.subspan(begin, std::min(chunk_bytes, file.size() - begin))));
   }

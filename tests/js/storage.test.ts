@@ -80,7 +80,7 @@ const open = (options = {}) =>
 
 async function readAll(options = {}): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for await (const chunk of (await open(options))!.chunks()) parts.push(chunk);
+  for await (const chunk of (await open(options))!.chunks()) parts.push(chunk.slice());
   return Buffer.concat(parts);
 }
 
@@ -104,6 +104,68 @@ test('a manifest’s hash makes asking the server unnecessary', async () => {
   requests.length = 0;
   await readAll({ sha256 });
   assert.deepEqual(requests, []);
+});
+
+test('a file is verified once it was confirmed, for that hash only', async () => {
+  const file = (await open({ sha256 }))!;
+  for await (const _ of file.chunks());
+  assert.equal(file.verified, false);
+  assert.equal((await open({ sha256 }))!.verified, false, 'complete, but nobody compared the hash');
+  await file.confirm();
+  const again = (await open({ sha256 }))!;
+  assert.deepEqual([again.fromCache, again.verified], [true, true]);
+  assert.equal((await open())!.verified, false, 'whoever asks for no hash');
+  const other = (await open({ sha256: 'another' }))!;
+  assert.deepEqual([other.fromCache, other.verified], [false, false]);
+});
+
+test('confirming what the cache did not keep leaves nothing behind', async () => {
+  cache.quota = 9 << 20;
+  const file = (await open({ sha256 }))!;
+  for await (const _ of file.chunks());
+  await file.confirm();
+  assert.equal(cache.entries.size, 0);
+});
+
+test('the next part is read while one is being stored, and no more than one', async () => {
+  const put = cache.put.bind(cache);
+  let storing = 0;
+  let atOnce = 0;
+  let readMeanwhile = 0;
+  cache.put = async (key, response) => {
+    atOnce = Math.max(atOnce, ++storing);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await put(key, response);
+    storing--;
+  };
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of (await open())!.chunks()) {
+    chunks.push(chunk.slice());
+    if (storing > 0) readMeanwhile += chunk.length;
+  }
+  assert.deepEqual(Buffer.concat(chunks), Buffer.from(content));
+  assert.deepEqual([atOnce, storing], [1, 0]);
+  assert.ok(readMeanwhile > 0);
+  assert.deepEqual(await readAll(), Buffer.from(content));
+});
+
+test('a body that cannot be read into memory of ours is read all the same', async () => {
+  await readAll();
+  const match = cache.match.bind(cache);
+  let streamed = 0;
+  cache.match = async (key) => {
+    const response = await match(key);
+    if (!response) return undefined;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+      controller.enqueue(bytes);
+      controller.close();
+      streamed += bytes.length;
+    };
+    return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }));
+  };
+  assert.deepEqual(await readAll(), Buffer.from(content));
+  assert.ok(streamed >= content.length);
 });
 
 test('a new version on the server replaces the cached one', async () => {

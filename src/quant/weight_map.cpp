@@ -1,0 +1,137 @@
+#include "quant/weight_map.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/checked.h"
+#include "quant/awq_format.h"
+
+namespace sutra {
+namespace {
+
+constexpr std::string_view kQweight = ".qweight";
+constexpr std::string_view kQzeros = ".qzeros";
+constexpr std::string_view kScales = ".scales";
+
+// The matrix's name when `name` is this part of one.
+std::optional<std::string_view> matrix_of(std::string_view name, std::string_view part) {
+  if (!name.ends_with(part)) return std::nullopt;
+  return name.substr(0, name.size() - part.size());
+}
+
+bool is_like(const Tensor* tensor, Dtype dtype, const Shape& shape) {
+  return tensor != nullptr && tensor->dtype() == dtype && tensor->shape() == shape;
+}
+
+}  // namespace
+
+bool WeightMap::contains(std::string_view name) const {
+  if (tensors_.contains(name)) return true;
+  if (const auto matrix = matrix_of(name, kQweight)) return packed_.contains(*matrix);
+  for (const std::string_view part : {kQzeros, kScales}) {
+    if (const auto matrix = matrix_of(name, part)) {
+      const auto found = packed_.find(*matrix);
+      return found != packed_.end() && found->second.has_groups;
+    }
+  }
+  return false;
+}
+
+Result<Q4Matrix> WeightMap::take_awq(std::string_view name, size_t n_out, size_t n_in, size_t group_size) {
+  if (!awq_can_hold(n_out)) {
+    return fail(ErrorCode::kShapeMismatch, "matrix '", printable(name), "' has ", n_out,
+                " outputs; the AWQ layout needs a multiple of 8");
+  }
+  AwqTensors parts;
+  const auto found = packed_.find(name);
+  if (found == packed_.end()) {
+    SUTRA_ASSIGN(parts.qweight, take(concat(name, kQweight), {Dtype::kI32}, awq_qweight_shape(n_out, n_in)));
+  } else {
+    const Q4Matrix& matrix = found->second.matrix;
+    SUTRA_ASSERT(matrix.group_size() == group_size);
+    if (matrix.n_rows() != n_out || matrix.n_cols() != n_in) {
+      return fail(ErrorCode::kShapeMismatch, "tensor '", printable(name), kQweight, "': expected shape ",
+                  awq_qweight_shape(n_out, n_in).to_string(), ", found ",
+                  awq_qweight_shape(matrix.n_rows(), matrix.n_cols()).to_string());
+    }
+    if (found->second.has_groups) return std::move(packed_.extract(found).mapped().matrix);
+  }
+  SUTRA_ASSIGN(parts.qzeros, take(concat(name, kQzeros), {Dtype::kI32}, awq_qzeros_shape(n_out, n_in, group_size)));
+  SUTRA_ASSIGN(parts.scales, take(concat(name, kScales), {Dtype::kF16}, awq_scales_shape(n_out, n_in, group_size)));
+  SUTRA_ASSERT(found == packed_.end());  // with two such parts it would have its groups
+  return repack_awq(parts, n_out, n_in, group_size, name);
+}
+
+std::vector<std::string> WeightMap::names() const {
+  std::vector<std::string> names = tensors_.names();
+  for (const auto& [name, packed] : packed_) {
+    names.push_back(concat(name, kQweight));
+    if (packed.has_groups) {
+      names.push_back(concat(name, kQzeros));
+      names.push_back(concat(name, kScales));
+    }
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+Status WeightMap::complete(std::string_view part) {
+  std::optional<std::string_view> name;
+  for (const std::string_view suffix : {kQweight, kQzeros, kScales}) {
+    if (!name) name = matrix_of(part, suffix);
+  }
+  const auto found = name ? packed_.find(*name) : packed_.end();
+  if (found == packed_.end()) return {};
+  Q4Matrix& matrix = found->second.matrix;
+  const std::string qzeros_name = concat(*name, kQzeros);
+  const std::string scales_name = concat(*name, kScales);
+  const Tensor* const qzeros = tensors_.find(qzeros_name);
+  const Tensor* const scales = tensors_.find(scales_name);
+  const size_t n_out = matrix.n_rows(), n_in = matrix.n_cols(), group_size = matrix.group_size();
+  if (!is_like(qzeros, Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size)) ||
+      !is_like(scales, Dtype::kF16, awq_scales_shape(n_out, n_in, group_size))) {
+    return {};
+  }
+  SUTRA_TRY(set_awq_groups(qzeros->view(), scales->view(), *name, matrix));
+  SUTRA_TRY(tensors_.take(qzeros_name));
+  SUTRA_TRY(tensors_.take(scales_name));
+  found->second.has_groups = true;
+  return {};
+}
+
+// Two dimensions of words, and no matrix that grows by being packed: one of few rows or columns would, and its size is
+// only what the file says.
+bool WeightSink::can_pack(const TensorEntry& entry) const {
+  if (!awq_group_size_ || !entry.name.ends_with(kQweight)) return false;
+  if (entry.dtype != Dtype::kI32 || entry.shape.n_dims() != 2) return false;
+  const auto n_out = checked_mul(entry.shape[1], 8);
+  if (!n_out || !fits_size_t(*n_out) || !fits_size_t(entry.shape[0])) return false;
+  const auto packed_bytes = kernels::q4_packed_bytes(*n_out, entry.shape[0], *awq_group_size_);
+  return packed_bytes && *packed_bytes / 2 <= entry.end - entry.begin;
+}
+
+Status WeightSink::begin(const TensorEntry& entry) {
+  if (!can_pack(entry)) return plain_.begin(entry);
+  const auto n_out = static_cast<size_t>(entry.shape[1] * 8);
+  SUTRA_ASSIGN(packer_, AwqPacker::create(n_out, static_cast<size_t>(entry.shape[0]), *awq_group_size_));
+  return {};
+}
+
+Status WeightSink::write(std::span<const std::byte> bytes) {
+  if (!packer_) return plain_.write(bytes);
+  packer_->write(bytes);
+  return {};
+}
+
+Status WeightSink::end(const TensorEntry& entry) {
+  if (packer_) {
+    out_.packed_.emplace(*matrix_of(entry.name, kQweight), WeightMap::Packed{packer_->finish()});
+    packer_.reset();
+  } else {
+    SUTRA_TRY(plain_.end(entry));
+  }
+  return awq_group_size_ ? out_.complete(entry.name) : Status();
+}
+
+}  // namespace sutra

@@ -1,0 +1,63 @@
+#include "runtime/model_inventory.h"
+
+#include <algorithm>
+
+#include "io/hash.h"
+
+namespace sutra {
+namespace {
+
+// Bytes of each tensor that enter the model hash: enough to tell models apart, cheap for large ones.
+constexpr size_t kHashedTensorBytes = 4096;
+
+}  // namespace
+
+Status ModelInventory::begin(const TensorEntry& entry) {
+  SUTRA_TRY(next_.begin(entry));
+  current_ = &records_[entry.name];
+  *current_ = {entry.dtype, entry.shape, entry.end - entry.begin, {}};
+  return {};
+}
+
+Status ModelInventory::write(std::span<const std::byte> bytes) {
+  std::vector<std::byte>& head = current_->head;
+  const auto more = bytes.first(std::min(bytes.size(), kHashedTensorBytes - head.size()));
+  head.insert(head.end(), more.begin(), more.end());
+  return next_.write(bytes);
+}
+
+std::string ModelInventory::hash() const {
+  Sha256 hash;
+  for (const auto& [name, record] : records_) {
+    const std::string header = concat(name, '\n', dtype_name(record.dtype), record.shape.to_string(), '\n');
+    hash.update(std::as_bytes(std::span(header)));
+    hash.update(record.head);
+  }
+  return to_hex(hash.finish());
+}
+
+std::string ModelInventory::quantization(const std::optional<AwqConfig>& awq) const {
+  const Record* largest = nullptr;
+  for (const auto& [name, record] : records_) {
+    if (awq && name.ends_with(".qweight")) return concat("4-bit, group ", awq->group_size);
+    if (largest == nullptr || record.n_bytes > largest->n_bytes) largest = &record;
+  }
+  if (largest == nullptr) return "none";
+  switch (largest->dtype) {
+    case Dtype::kF16: return "float16";
+    case Dtype::kBF16: return "bfloat16";
+    case Dtype::kF64: return "float64";
+    default: return "float32";
+  }
+}
+
+uint64_t ModelInventory::n_parameters() const {
+  uint64_t n = 0;
+  for (const auto& [name, record] : records_) {
+    if (name.ends_with(".qzeros") || name.ends_with(".scales")) continue;
+    n += record.shape.n_elements() * (name.ends_with(".qweight") ? 8 : 1);
+  }
+  return n;
+}
+
+}  // namespace sutra
