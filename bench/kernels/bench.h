@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstddef>
 #include <string_view>
-#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "bench/kernels/report.h"
@@ -64,7 +63,19 @@ class Pieces {
 
 // Ends the program where memory is short.
 AlignedBuffer allocate(uint64_t bytes);
-std::vector<float> random_floats(size_t n, float low, float high);
+
+// Aligned as the engine's own tensors are.
+class Floats {
+ public:
+  explicit Floats(size_t n) : bytes_(allocate(n * sizeof(float))) {}
+  [[nodiscard]] float* data() { return bytes_.as<float>().data(); }
+  [[nodiscard]] const float* data() const { return bytes_.as<float>().data(); }
+  [[nodiscard]] size_t size() const { return bytes_.size() / sizeof(float); }
+
+ private:
+  AlignedBuffer bytes_;
+};
+Floats random_floats(size_t n, float low, float high);
 
 // "us" and, of the bytes that must move at least once, "GB/s".
 void add_time(const Bench& bench, std::string_view family, std::string_view variant, std::string_view case_name,

@@ -10,9 +10,9 @@ using namespace sutra::kernels;
 void measure_conv1d(const Bench& bench) {
   constexpr size_t kChannels = 5120, kTaps = 4, kMaxTokens = 64;
   // Every second row of D is a gate's, as in Mamba's in_proj.
-  const std::vector<float> x = random_floats(kMaxTokens * 2 * kChannels, -1.0f, 1.0f);
-  const std::vector<float> weight = random_floats(kTaps * kChannels, -1.0f, 1.0f);
-  std::vector<float> y(kMaxTokens * kChannels), state(kTaps * kChannels);
+  const Floats x = random_floats(kMaxTokens * 2 * kChannels, -1.0f, 1.0f);
+  const Floats weight = random_floats(kTaps * kChannels, -1.0f, 1.0f);
+  Floats y(kMaxTokens * kChannels), state(kTaps * kChannels);
   for (const Variant<Conv1dKernel>& variant : conv1d_variants()) {
     if (!bench.wants(variant.isa)) continue;
     for (const size_t n_tokens : {size_t{1}, kMaxTokens}) {

@@ -8,8 +8,8 @@ using namespace sutra::kernels;
 
 void measure_elementwise(const Bench& bench) {
   constexpr size_t kChannels = 2048, kMixes = 6;
-  const std::vector<float> x = random_floats(kChannels, -4.0f, 4.0f);
-  std::vector<float> y(kMixes * kChannels);
+  const Floats x = random_floats(kChannels, -4.0f, 4.0f);
+  Floats y(kMixes * kChannels);
   TokenShiftMix mixes[kMixes];
   for (size_t m = 0; m < kMixes; ++m) mixes[m] = {x.data(), y.data() + m * kChannels};
   for (const Variant<const ElementwiseKernels*>& variant : elementwise_variants()) {

@@ -1,5 +1,6 @@
 // The float products: small enough for the second-level cache, and too large for any.
 #include <cstring>
+#include <vector>
 
 #include "base/half.h"
 #include "base/text.h"
@@ -18,9 +19,12 @@ constexpr size_t kStreamedRows = 32 * 1024;  // 134 MB of halves
 
 // kCachedRows random rows, repeated.
 AlignedBuffer weights_of(Dtype dtype, size_t n_rows) {
-  const std::vector<float> values = random_floats(kCachedRows * kColumns, -0.04f, 0.04f);
+  const Floats values = random_floats(kCachedRows * kColumns, -0.04f, 0.04f);
   std::vector<uint16_t> halves;
-  for (const float value : values) halves.push_back(dtype == Dtype::kF16 ? f32_to_f16(value) : f32_to_bf16(value));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const float value = values.data()[i];
+    halves.push_back(dtype == Dtype::kF16 ? f32_to_f16(value) : f32_to_bf16(value));
+  }
   const size_t bytes = values.size() * dtype_bytes(dtype);
   AlignedBuffer buffer = allocate(bytes * (n_rows / kCachedRows));
   for (size_t at = 0; at < buffer.size(); at += bytes) {
@@ -32,8 +36,8 @@ AlignedBuffer weights_of(Dtype dtype, size_t n_rows) {
 
 void measure(const Bench& bench, const Variant<GemmFKernel>& variant, Dtype dtype, size_t n_tokens, size_t n_rows,
              const AlignedBuffer& weights) {
-  const std::vector<float> x = random_floats(n_tokens * kColumns, -1.0f, 1.0f);
-  std::vector<float> y(n_tokens * n_rows);
+  const Floats x = random_floats(n_tokens * kColumns, -1.0f, 1.0f);
+  Floats y(n_tokens * n_rows);
   Pieces rows(n_rows, kPieceRows);
   const double seconds = seconds_of([&] {
     const size_t first = rows.next();

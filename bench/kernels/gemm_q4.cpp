@@ -45,7 +45,7 @@ void measure_product(const Bench& bench, const Variant<GemmQ4Fn>& variant, const
   const AlignedBuffer x_bytes = allocate(q4_activation_bytes(c.n_tokens, kColumns, kGroupSize, c.precision).value());
   const Q4Activations x{const_cast<std::byte*>(x_bytes.data()), c.n_tokens, kColumns, kGroupSize, c.precision};
   quantize_activations(random_floats(c.n_tokens * kColumns, -0.5f, 0.5f).data(), kColumns, x);
-  std::vector<float> y(c.n_tokens * n_rows);
+  Floats y(c.n_tokens * n_rows);
   const Q4View w{weights.data(), n_rows, kColumns, kGroupSize};
   Pieces rows(n_rows, kPieceRows);
   const double seconds = seconds_of([&] {

@@ -69,10 +69,10 @@ AlignedBuffer allocate(uint64_t bytes) {
   return std::move(*buffer);
 }
 
-std::vector<float> random_floats(size_t n, float low, float high) {
+Floats random_floats(size_t n, float low, float high) {
   Rng rng(n);
-  std::vector<float> values(n);
-  for (float& value : values) value = low + (high - low) * static_cast<float>(rng.next_unit());
+  Floats values(n);
+  for (size_t i = 0; i < n; ++i) values.data()[i] = low + (high - low) * static_cast<float>(rng.next_unit());
   return values;
 }
 

@@ -8,8 +8,8 @@ using namespace sutra::kernels;
 
 void measure_norm(const Bench& bench) {
   constexpr size_t kChannels = 2048;
-  const std::vector<float> x = random_floats(kChannels, -1.0f, 1.0f);
-  std::vector<float> y(kChannels);
+  const Floats x = random_floats(kChannels, -1.0f, 1.0f);
+  Floats y(kChannels);
   for (const Variant<const NormKernels*>& variant : norm_variants()) {
     if (!bench.wants(variant.isa)) continue;
     const double seconds = seconds_of([&] {

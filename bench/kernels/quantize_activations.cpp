@@ -9,7 +9,7 @@ void measure_quantize_activations(const Bench& bench) {
   constexpr size_t kColumns = 2048, kGroupSize = 128;
   const AlignedBuffer bytes = allocate(q4_activation_bytes(1, kColumns, kGroupSize, Precision::kA15).value());
   const Q4Activations x{const_cast<std::byte*>(bytes.data()), 1, kColumns, kGroupSize, Precision::kA15};
-  const std::vector<float> values = random_floats(kColumns, -0.5f, 0.5f);
+  const Floats values = random_floats(kColumns, -0.5f, 0.5f);
   for (const Variant<QuantizeActivationsFn>& variant : kQuantizeActivationsVariants) {
     if (!bench.wants(variant.isa)) continue;
     const double seconds = seconds_of([&] { variant.fn(values.data(), x, 0); });

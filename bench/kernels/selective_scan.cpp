@@ -9,11 +9,11 @@ using namespace sutra::kernels;
 
 void measure_selective_scan(const Bench& bench) {
   constexpr size_t kChannels = 5120, kStates = 16, kMaxTokens = 64;
-  const std::vector<float> u = random_floats(kMaxTokens * kChannels, -1.0f, 1.0f);
-  const std::vector<float> dt = random_floats(kMaxTokens * kChannels, 0.001f, 0.1f);
-  const std::vector<float> A = random_floats(kStates * kChannels, -16.0f, -1.0f);
-  const std::vector<float> bc = random_floats(kMaxTokens * 2 * kStates, -1.0f, 1.0f);
-  std::vector<float> y(kMaxTokens * kChannels), state(kStates * kChannels);
+  const Floats u = random_floats(kMaxTokens * kChannels, -1.0f, 1.0f);
+  const Floats dt = random_floats(kMaxTokens * kChannels, 0.001f, 0.1f);
+  const Floats A = random_floats(kStates * kChannels, -16.0f, -1.0f);
+  const Floats bc = random_floats(kMaxTokens * 2 * kStates, -1.0f, 1.0f);
+  Floats y(kMaxTokens * kChannels), state(kStates * kChannels);
   for (const Variant<SelectiveScanKernel>& variant : selective_scan_variants()) {
     if (!bench.wants(variant.isa)) continue;
     for (const size_t n_tokens : {size_t{1}, kMaxTokens}) {

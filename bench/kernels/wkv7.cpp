@@ -9,11 +9,11 @@ using namespace sutra::kernels;
 
 void measure_wkv7(const Bench& bench) {
   constexpr size_t kChannels = 2048, kHeadSize = 64, kMaxTokens = 64;
-  const std::vector<float> r = random_floats(kMaxTokens * kChannels, -1.0f, 1.0f);
-  const std::vector<float> w = random_floats(kMaxTokens * kChannels, 0.6f, 0.99f);
-  const std::vector<float> kk = random_floats(kMaxTokens * kChannels, -0.1f, 0.1f);
-  const std::vector<float> a = random_floats(kMaxTokens * kChannels, 0.0f, 1.0f);
-  std::vector<float> y(kMaxTokens * kChannels), state(kChannels * kHeadSize);
+  const Floats r = random_floats(kMaxTokens * kChannels, -1.0f, 1.0f);
+  const Floats w = random_floats(kMaxTokens * kChannels, 0.6f, 0.99f);
+  const Floats kk = random_floats(kMaxTokens * kChannels, -0.1f, 0.1f);
+  const Floats a = random_floats(kMaxTokens * kChannels, 0.0f, 1.0f);
+  Floats y(kMaxTokens * kChannels), state(kChannels * kHeadSize);
   for (const Variant<Wkv7Kernel>& variant : wkv7_variants()) {
     if (!bench.wants(variant.isa)) continue;
     for (const size_t n_tokens : {size_t{1}, kMaxTokens}) {
