@@ -5,7 +5,7 @@ set(SUTRA_VARIANT_FLAGS_avx2 -mavx2 -mf16c)
 set(SUTRA_VARIANT_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mf16c)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 warns about its own avx512fintrin.h: the undefined pass-through operand of unmasked intrinsics.
-  list(APPEND SUTRA_VARIANT_FLAGS_avx512 -Wno-maybe-uninitialized)
+  list(APPEND SUTRA_VARIANT_FLAGS_avx512 -Wno-maybe-uninitialized -Wno-uninitialized)
 endif()
 set(SUTRA_VARIANT_FLAGS_neon -march=armv8.2-a+dotprod)
 set(SUTRA_VARIANT_FLAGS_wasm_simd128 -msimd128)

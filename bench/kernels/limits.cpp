@@ -195,14 +195,14 @@ uint64_t stream_read(Isa isa, std::span<const std::byte> bytes) {
   }
 }
 
-DotPeak dot_peak(Isa isa) {
+Peak dot_peak(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
-    case Isa::kAvx2: return {"vpmaddubsw + vpaddw, 256 bits", kChains * 32, dot_avx2};
-    case Isa::kAvx512: return {"vpdpbusd, 512 bits", kChains * 64, dot_avx512};
+    case Isa::kAvx2: return {"vpmaddubsw + vpaddw 256 bits", kChains * 32, dot_avx2};
+    case Isa::kAvx512: return {"vpdpbusd 512 bits", kChains * 64, dot_avx512};
 #endif
 #if defined(__aarch64__)
-    case Isa::kNeon: return {"sdot, 128 bits", kChains * 16, dot_neon};
+    case Isa::kNeon: return {"sdot 128 bits", kChains * 16, dot_neon};
 #endif
 #if defined(__wasm_simd128__)
     case Isa::kSimd128: return {"i32x4.dot_i16x8_s + add", kChains * 8, dot_simd128};

@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "support/guarded.h"
@@ -117,6 +118,30 @@ TEST_CASE("selective_scan agrees with double and gives the scalar bits for every
           CHECK(difference(got.state, scalar.state) == "");
         }
       }
+    }
+  });
+}
+
+// The variants take a shorter exponential where a bound allows it: mixed here with exponents on and beyond the bound.
+TEST_CASE("selective_scan gives the scalar bits over several blocks of channels, whatever the exponents") {
+  constexpr size_t kChannels = 150;
+  Data data = random_data(3, kChannels, 16, 1777);
+  Random random(1778);
+  for (size_t c = 0; c < kChannels; ++c) {
+    if (c % 3 == 0) continue;
+    for (size_t s = 0; s < 16; ++s) data.A[s * kChannels + c] = random.uniform(-120.0f, c % 3 == 1 ? 0.0f : 120.0f);
+    data.dt[kChannels + c] = c % 2 == 0 ? -1.0f : 0.75f;
+  }
+  data.A[7 * kChannels + 4] = std::numeric_limits<float>::quiet_NaN();
+  data.A[0] = -std::numeric_limits<float>::infinity();
+  data.dt[0] = 0.0f;
+  for_each_available(selective_scan_variants(), [&](const auto& variant) {
+    for (const size_t n_tokens : {size_t{1}, size_t{3}}) {
+      CAPTURE(variant.name, n_tokens);
+      const Output got = run(variant.fn, data, 0, n_tokens, data.state);
+      const Output scalar = run(selective_scan_variants()[0].fn, data, 0, n_tokens, data.state);
+      CHECK(difference(got.y, scalar.y) == "");
+      CHECK(difference(got.state, scalar.state) == "");
     }
   });
 }

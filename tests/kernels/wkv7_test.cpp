@@ -105,7 +105,7 @@ Exact oracle(const Data& d) {
 
 TEST_CASE("wkv7 agrees with double and gives the scalar bits at every head size") {
   for_each_available(wkv7_variants(), [&](const auto& variant) {
-    for (size_t n = 1; n <= 67; ++n) {
+    for (size_t n = 1; n <= 130; n += n < 67 ? 1 : 21) {
       CAPTURE(variant.name, n);
       const Data data = random_data(4, 2, n, 1100 + n);
       const Output got = run(variant.fn, data, 0, 4, data.state);

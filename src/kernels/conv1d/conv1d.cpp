@@ -13,6 +13,9 @@ void conv1d(const Conv1dArgs& args);
 namespace avx2 {
 void conv1d(const Conv1dArgs& args);
 }
+namespace avx512 {
+void conv1d(const Conv1dArgs& args);
+}
 namespace neon {
 void conv1d(const Conv1dArgs& args);
 }
@@ -26,6 +29,9 @@ constexpr Variant<Conv1dKernel> kVariants[] = {
 #endif
 #if SUTRA_HAVE_AVX2
     {Isa::kAvx2, "avx2", avx2::conv1d},
+#endif
+#if SUTRA_HAVE_AVX512
+    {Isa::kAvx512, "avx512", avx512::conv1d},
 #endif
 #if SUTRA_HAVE_NEON
     {Isa::kNeon, "neon", neon::conv1d},

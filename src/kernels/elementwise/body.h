@@ -4,6 +4,7 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/simd/lanes.h"
 #include "kernels/simd/math.h"
+#include "kernels/simd/pair.h"
 
 namespace sutra::kernels {
 namespace {
@@ -14,44 +15,45 @@ template <class V>
 struct ElementwiseBody {
   template <class F>
   static SUTRA_ALWAYS_INLINE void map(const float* x, size_t n, float* y, const F& f) {
-    for_lanes<V>(0, n, [&](size_t i, auto lanes) { f(V::load(x + i, lanes)).store(y + i, lanes); });
+    for_wide<Pair<V>, V>(0, n, [&]<class W>(size_t i, auto lanes) { f(W::load(x + i, lanes)).store(y + i, lanes); });
   }
   template <class F>
   static SUTRA_ALWAYS_INLINE void map(const float* a, const float* b, size_t n, float* y, const F& f) {
-    for_lanes<V>(0, n,
-                 [&](size_t i, auto lanes) { f(V::load(a + i, lanes), V::load(b + i, lanes)).store(y + i, lanes); });
+    for_wide<Pair<V>, V>(0, n, [&]<class W>(size_t i, auto lanes) {
+      f(W::load(a + i, lanes), W::load(b + i, lanes)).store(y + i, lanes);
+    });
   }
 
   static void exp(const float* x, size_t n, float* y) {
-    map(x, n, y, [](V a) { return exp_of(a); });
+    map(x, n, y, [](auto a) { return exp_of(a); });
   }
   static void sigmoid(const float* x, size_t n, float* y) {
-    map(x, n, y, [](V a) { return sigmoid_of(a); });
+    map(x, n, y, [](auto a) { return sigmoid_of(a); });
   }
   static void tanh(const float* x, size_t n, float* y) {
-    map(x, n, y, [](V a) { return tanh_of(a); });
+    map(x, n, y, [](auto a) { return tanh_of(a); });
   }
   static void softplus(const float* x, size_t n, float* y) {
-    map(x, n, y, [](V a) { return softplus_of(a); });
+    map(x, n, y, [](auto a) { return softplus_of(a); });
   }
   static void silu(const float* x, size_t n, float* y) {
-    map(x, n, y, [](V a) { return silu_of(a); });
+    map(x, n, y, [](auto a) { return silu_of(a); });
   }
   static void relu_squared(const float* x, size_t n, float* y) {
-    map(x, n, y, [](V a) {
-      const V positive = V::max(V::zero(), a);
+    map(x, n, y, [](auto a) {
+      const auto positive = decltype(a)::max(decltype(a)::zero(), a);
       return positive * positive;
     });
   }
 
   static void add(const float* a, const float* b, size_t n, float* y) {
-    map(a, b, n, y, [](V p, V q) { return p + q; });
+    map(a, b, n, y, [](auto p, auto q) { return p + q; });
   }
   static void mul(const float* a, const float* b, size_t n, float* y) {
-    map(a, b, n, y, [](V p, V q) { return p * q; });
+    map(a, b, n, y, [](auto p, auto q) { return p * q; });
   }
   static void mul_silu(const float* a, const float* z, size_t n, float* y) {
-    map(a, z, n, y, [](V p, V q) { return p * silu_of(q); });
+    map(a, z, n, y, [](auto p, auto q) { return p * silu_of(q); });
   }
 
   static void add_bias(const float* x, const float* bias, size_t n_tokens, size_t n_channels, float* y) {
@@ -74,7 +76,7 @@ struct ElementwiseBody {
   }
 
   static void rwkv7_decay(const float* w_raw, size_t n, float* w) {
-    map(w_raw, n, w, [](V a) { return exp_of(V::constant(kDecayScale) * sigmoid_of(a)); });
+    map(w_raw, n, w, [](auto a) { return exp_of(decltype(a)::constant(kDecayScale) * sigmoid_of(a)); });
   }
 
   static void rwkv7_replacement_key(const float* k, const float* a, const float* k_a, size_t n_tokens,

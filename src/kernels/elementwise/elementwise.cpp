@@ -11,6 +11,9 @@ extern const ElementwiseKernels kElementwise;
 namespace avx2 {
 extern const ElementwiseKernels kElementwise;
 }
+namespace avx512 {
+extern const ElementwiseKernels kElementwise;
+}
 namespace neon {
 extern const ElementwiseKernels kElementwise;
 }
@@ -24,6 +27,9 @@ constexpr Variant<const ElementwiseKernels*> kVariants[] = {
 #endif
 #if SUTRA_HAVE_AVX2
     {Isa::kAvx2, "avx2", &avx2::kElementwise},
+#endif
+#if SUTRA_HAVE_AVX512
+    {Isa::kAvx512, "avx512", &avx512::kElementwise},
 #endif
 #if SUTRA_HAVE_NEON
     {Isa::kNeon, "neon", &neon::kElementwise},

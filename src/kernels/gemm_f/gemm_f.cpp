@@ -13,6 +13,9 @@ void gemm_f(const GemmFArgs& args);
 namespace avx2 {
 void gemm_f(const GemmFArgs& args);
 }
+namespace avx512 {
+void gemm_f(const GemmFArgs& args);
+}
 namespace neon {
 void gemm_f(const GemmFArgs& args);
 }
@@ -26,6 +29,9 @@ constexpr Variant<GemmFKernel> kVariants[] = {
 #endif
 #if SUTRA_HAVE_AVX2
     {Isa::kAvx2, "avx2", avx2::gemm_f},
+#endif
+#if SUTRA_HAVE_AVX512
+    {Isa::kAvx512, "avx512", avx512::gemm_f},
 #endif
 #if SUTRA_HAVE_NEON
     {Isa::kNeon, "neon", neon::gemm_f},

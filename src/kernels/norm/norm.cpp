@@ -13,6 +13,9 @@ extern const NormKernels kNorm;
 namespace avx2 {
 extern const NormKernels kNorm;
 }
+namespace avx512 {
+extern const NormKernels kNorm;
+}
 namespace neon {
 extern const NormKernels kNorm;
 }
@@ -26,6 +29,9 @@ constexpr Variant<const NormKernels*> kVariants[] = {
 #endif
 #if SUTRA_HAVE_AVX2
     {Isa::kAvx2, "avx2", &avx2::kNorm},
+#endif
+#if SUTRA_HAVE_AVX512
+    {Isa::kAvx512, "avx512", &avx512::kNorm},
 #endif
 #if SUTRA_HAVE_NEON
     {Isa::kNeon, "neon", &neon::kNorm},

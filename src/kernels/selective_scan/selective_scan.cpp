@@ -13,6 +13,9 @@ void selective_scan(const SelectiveScanArgs& args);
 namespace avx2 {
 void selective_scan(const SelectiveScanArgs& args);
 }
+namespace avx512 {
+void selective_scan(const SelectiveScanArgs& args);
+}
 namespace neon {
 void selective_scan(const SelectiveScanArgs& args);
 }
@@ -26,6 +29,9 @@ constexpr Variant<SelectiveScanKernel> kVariants[] = {
 #endif
 #if SUTRA_HAVE_AVX2
     {Isa::kAvx2, "avx2", avx2::selective_scan},
+#endif
+#if SUTRA_HAVE_AVX512
+    {Isa::kAvx512, "avx512", avx512::selective_scan},
 #endif
 #if SUTRA_HAVE_NEON
     {Isa::kNeon, "neon", neon::selective_scan},

@@ -41,6 +41,8 @@ struct F32x1 {
   static F32x1 with_sign_of(F32x1 magnitude, F32x1 sign) { return {std::copysign(magnitude.v, sign.v)}; }
   // a < b ? x : y
   static F32x1 select_less(F32x1 a, F32x1 b, F32x1 x, F32x1 y) { return a.v < b.v ? x : y; }
+  // a < b in every lane, so false where one is NaN
+  static bool all_less(F32x1 a, F32x1 b) { return a.v < b.v; }
   // Lanes added as a tree: i + (i+2), i + (i+1).
   static float sum(F32x1 a) { return a.v; }
 
@@ -53,6 +55,7 @@ struct F32x1 {
   static Int sub(Int a, Int b) {
     return {static_cast<int32_t>(static_cast<uint32_t>(a.v) - static_cast<uint32_t>(b.v))};
   }
+  static Int max(Int a, Int b) { return a.v > b.v ? a : b; }
   static Int half(Int a) { return {a.v >> 1}; }
   static Int shift_left_23(Int a) { return {static_cast<int32_t>(static_cast<uint32_t>(a.v) << 23)}; }
 };

@@ -12,6 +12,7 @@ namespace {
 
 struct F32x4 {
   static constexpr size_t kLanes = 4;
+  static constexpr bool kManyRegisters = true;
   struct Int {
     int32x4_t v;
   };
@@ -55,6 +56,7 @@ struct F32x4 {
     return {vbslq_f32(vdupq_n_u32(0x80000000u), sign.v, magnitude.v)};
   }
   static F32x4 select_less(F32x4 a, F32x4 b, F32x4 x, F32x4 y) { return {vbslq_f32(vcltq_f32(a.v, b.v), x.v, y.v)}; }
+  static bool all_less(F32x4 a, F32x4 b) { return vminvq_u32(vcltq_f32(a.v, b.v)) != 0; }
   static float sum(F32x4 a) {
     const float32x2_t two = vadd_f32(vget_low_f32(a.v), vget_high_f32(a.v));
     return vget_lane_f32(vadd_f32(two, vdup_lane_f32(two, 1)), 0);
@@ -64,6 +66,7 @@ struct F32x4 {
   static F32x4 from_bits(Int a) { return {vreinterpretq_f32_s32(a.v)}; }
   static Int add(Int a, Int b) { return {vaddq_s32(a.v, b.v)}; }
   static Int sub(Int a, Int b) { return {vsubq_s32(a.v, b.v)}; }
+  static Int max(Int a, Int b) { return {vmaxq_s32(a.v, b.v)}; }
   static Int half(Int a) { return {vshrq_n_s32(a.v, 1)}; }
   static Int shift_left_23(Int a) { return {vshlq_n_s32(a.v, 23)}; }
 };

@@ -12,6 +12,8 @@ namespace {
 
 struct F32x4 {
   static constexpr size_t kLanes = 4;
+  // V8 on x86-64 has fifteen and takes no operand from memory.
+  static constexpr bool kManyRegisters = false;
   struct Int {
     v128_t v;
   };
@@ -25,6 +27,9 @@ struct F32x4 {
     asm("" : "+r"(at));
     return {wasm_v128_load32_splat(at)};
   }
+  // LLVM orders operations as the trees of single uses that it finds. Two chains side by side would follow each other,
+  // with the constants that they share spilled in between; V8 keeps the order it is given.
+  static void keep_together(F32x4& a, F32x4& b) { asm("" : "+r"(a.v), "+r"(b.v)); }
   static F32x4 load(const float* from, AllLanes) { return {wasm_v128_load(from)}; }
   static F32x4 load(const float* from, FirstLanes lanes) {
     v128_t loaded = wasm_v128_load32_zero(from);
@@ -66,6 +71,7 @@ struct F32x4 {
   static F32x4 select_less(F32x4 a, F32x4 b, F32x4 x, F32x4 y) {
     return {wasm_v128_bitselect(x.v, y.v, wasm_f32x4_lt(a.v, b.v))};
   }
+  static bool all_less(F32x4 a, F32x4 b) { return wasm_i32x4_bitmask(wasm_f32x4_lt(a.v, b.v)) == 0xf; }
   static float sum(F32x4 a) {
     const v128_t two = wasm_f32x4_add(a.v, wasm_i32x4_shuffle(a.v, a.v, 2, 3, 2, 3));
     return wasm_f32x4_extract_lane(wasm_f32x4_add(two, wasm_i32x4_shuffle(two, two, 1, 1, 1, 1)), 0);
@@ -75,6 +81,7 @@ struct F32x4 {
   static F32x4 from_bits(Int a) { return {a.v}; }
   static Int add(Int a, Int b) { return {wasm_i32x4_add(a.v, b.v)}; }
   static Int sub(Int a, Int b) { return {wasm_i32x4_sub(a.v, b.v)}; }
+  static Int max(Int a, Int b) { return {wasm_i32x4_max(a.v, b.v)}; }
   static Int half(Int a) { return {wasm_i32x4_shr(a.v, 1)}; }
   static Int shift_left_23(Int a) { return {wasm_i32x4_shl(a.v, 23)}; }
 

@@ -12,6 +12,7 @@ namespace {
 
 struct F32x8 {
   static constexpr size_t kLanes = 8;
+  static constexpr bool kManyRegisters = true;
   struct Int {
     __m256i v;
   };
@@ -45,6 +46,7 @@ struct F32x8 {
   static F32x8 select_less(F32x8 a, F32x8 b, F32x8 x, F32x8 y) {
     return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ))};
   }
+  static bool all_less(F32x8 a, F32x8 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)) == 0xff; }
   static float sum(F32x8 a) {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -55,6 +57,7 @@ struct F32x8 {
   static F32x8 from_bits(Int a) { return {_mm256_castsi256_ps(a.v)}; }
   static Int add(Int a, Int b) { return {_mm256_add_epi32(a.v, b.v)}; }
   static Int sub(Int a, Int b) { return {_mm256_sub_epi32(a.v, b.v)}; }
+  static Int max(Int a, Int b) { return {_mm256_max_epi32(a.v, b.v)}; }
   static Int half(Int a) { return {_mm256_srai_epi32(a.v, 1)}; }
   static Int shift_left_23(Int a) { return {_mm256_slli_epi32(a.v, 23)}; }
 

@@ -1,9 +1,9 @@
 // What kernel bodies share whatever the vector type: partial vectors, loops over lanes, the one summation order.
 //
-// A body is a template over a vector type V (f32x1.h, f32x4_wasm.h, f32x4_neon.h, f32x8_avx2.h), written once and
-// instantiated by each variant's file. V has kLanes; load, store, keep, splat, constant, zero; + − · /; min, max,
-// abs, with_sign_of, select_less; bits, from_bits and the integer steps of math.h; sum; load_f16, load_bf16.
-// Intrinsics are used in those four files only.
+// A body is a template over a vector type V (f32x1.h, f32x4_wasm.h, f32x4_neon.h, f32x8_avx2.h, f32x16_avx512.h),
+// written once and instantiated by each variant's file. V has kLanes, kManyRegisters; load, store, keep, splat,
+// constant, zero; + − · /; min, max, abs, with_sign_of, select_less, all_less; bits, from_bits and integer steps; sum;
+// load_f16, load_bf16. Intrinsics are used in those files only.
 //
 // Everything in this folder and in every body.h is in an unnamed namespace: code compiled for one instruction set must
 // never be merged by the linker with the same function compiled for another. For the same reason bodies call no
@@ -30,6 +30,14 @@ struct AllLanes {};
 struct FirstLanes {
   size_t n;  // 0 < n < kLanes; the other lanes load as +0 and are not stored
 };
+
+// Asks for the cache lines of n floats that are wanted soon and that no prefetcher can guess. WebAssembly cannot ask, and
+// reading one float of each line instead gained nothing there.
+SUTRA_ALWAYS_INLINE void prefetch([[maybe_unused]] const float* from, [[maybe_unused]] size_t n) {
+#if !defined(__wasm__)
+  for (size_t i = 0; i < n; i += 64 / sizeof(float)) __builtin_prefetch(from + i);
+#endif
+}
 
 // Calls body(i, lanes) for vectors that cover first ≤ i < last, the last one possibly partial.
 template <class V, class Body>

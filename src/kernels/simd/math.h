@@ -23,6 +23,8 @@ inline constexpr float kMinusTwo = -2.0f;
 // Beyond these bounds e^x is infinity or 0.
 inline constexpr float kExpHighest = 89.0f;
 inline constexpr float kExpLowest = -104.0f;
+// Within this bound it is a normal number.
+inline constexpr float kExpNormal = 86.0f;
 inline constexpr float kLog2E = 0x1.715476p+0f;
 // ln 2 in two parts, the first with 13 bits: a small integer times it is exact.
 inline constexpr float kLn2High = 0x1.62ep-1f;
@@ -42,24 +44,40 @@ SUTRA_ALWAYS_INLINE V polynomial(const float (&coefficients)[kCount], V x) {
   return sum;
 }
 
-// e^x = 2^n · e^r with n = round(x / ln 2), |r| ≤ ln 2 / 2; NaN stays.
+// e^x = 2^n · e^r with n = round(x / ln 2), |r| ≤ ln 2 / 2.
+template <class V>
+struct ExpParts {
+  V shifted;  // its low nine bits are those of n
+  V e;        // e^r
+};
+template <class V>
+SUTRA_ALWAYS_INLINE ExpParts<V> exp_parts(V x) {
+  const V shifted = x * V::constant(kLog2E) + V::constant(kRoundToInteger);
+  const V n = shifted - V::constant(kRoundToInteger);
+  const V r = (x - n * V::constant(kLn2High)) - n * V::constant(kLn2Low);
+  // e^r = 1 + (r + r² P(r)); fit 3.1e-9
+  return {shifted, V::constant(kOne) + (r + (r * r) * polynomial(kExpPolynomial, r))};
+}
+
+// NaN stays.
 template <class V>
 SUTRA_ALWAYS_INLINE V exp_of(V x) {
-  const V bounded = V::max(V::constant(kExpLowest), V::min(V::constant(kExpHighest), x));
-  const V shifted = bounded * V::constant(kLog2E) + V::constant(kRoundToInteger);
-  const V n = shifted - V::constant(kRoundToInteger);
-  const V r = (bounded - n * V::constant(kLn2High)) - n * V::constant(kLn2Low);
-  // e^r = 1 + (r + r² P(r)); fit 3.1e-9
-  const V one = V::constant(kOne);
-  const V e = one + (r + (r * r) * polynomial(kExpPolynomial, r));
+  const auto [shifted, e] = exp_parts(V::max(V::constant(kExpLowest), V::min(V::constant(kExpHighest), x)));
   // 2^n in two factors, 2^⌊n/2⌋ and the rest: n reaches 128 and −150, beyond the exponents of one factor, and only the
-  // second product can round. The low nine bits of `shifted` are those of n, and the low eight of them, moved to the
-  // exponent of 1, make the factor.
+  // second product can round. The low eight bits of a factor's n, moved to the exponent of 1, make the factor.
+  const auto one = V::bits(V::constant(kOne));
   const auto first = V::half(V::bits(shifted));
   const auto second = V::sub(V::bits(shifted), first);
-  const V first_factor = V::from_bits(V::add(V::shift_left_23(first), V::bits(one)));
-  const V second_factor = V::from_bits(V::add(V::shift_left_23(second), V::bits(one)));
+  const V first_factor = V::from_bits(V::add(V::shift_left_23(first), one));
+  const V second_factor = V::from_bits(V::add(V::shift_left_23(second), one));
   return (e * first_factor) * second_factor;
+}
+
+// exp_of(x) for |x| < kExpNormal, the same bits in fewer steps: nothing to bound, and 2^n only moves the exponent.
+template <class V>
+SUTRA_ALWAYS_INLINE V exp_of_normal(V x) {
+  const auto [shifted, e] = exp_parts(x);
+  return V::from_bits(V::add(V::shift_left_23(V::bits(shifted)), V::bits(e)));
 }
 
 // 1 / (1 + e^−x), with e^−|x| ≤ 1 so that nothing overflows and small results keep their digits.

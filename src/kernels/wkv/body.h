@@ -2,65 +2,104 @@
 #pragma once
 
 #include "kernels/simd/lanes.h"
+#include "kernels/simd/pair.h"
 #include "kernels/wkv/wkv7.h"
 
 namespace sutra::kernels {
 namespace {
 
-// One block of values of one head over all tokens, lanes over values: the block's columns of the state (N keys ×
-// kVectors vectors) stay in the first-level cache. Several vectors make independent chains of additions.
-template <class V, size_t kVectors, class Lanes>
-SUTRA_ALWAYS_INLINE void wkv7_values(const Wkv7Args& args, size_t head, size_t value, Lanes lanes) {
-  const size_t n = args.head_size;
-  float* state = args.state + head * n * n + value;
-  for (size_t t = 0; t < args.n_tokens; ++t) {
-    const size_t row = (t * args.n_heads + head) * n;
-    const float* r = args.r + row;
-    const float* w = args.w + row;
-    const float* k = args.k + row;
-    const float* kk = args.kk + row;
-    const float* a = args.a + row;
+// Lanes are values; a head's state stays in the first-level cache over all tokens. Both passes over it are chains of
+// additions, one for each vector of values.
 
-    V sa[kVectors], v[kVectors], y[kVectors];
-    SUTRA_UNROLL
-    for (size_t b = 0; b < kVectors; ++b) {
-      sa[b] = V::zero();
-      y[b] = V::zero();
-      v[b] = V::load(args.v + row + value + b * V::kLanes, lanes);
+// One token's rows of one head.
+struct Wkv7Rows {
+  size_t n;
+  const float* r;
+  const float* w;
+  const float* k;
+  const float* v;
+  const float* kk;
+  float* y;
+  float* state;
+};
+
+// sa = Σ_j S[j]·kk[j]
+template <class V, class Lanes>
+SUTRA_ALWAYS_INLINE void wkv7_removed(const Wkv7Rows& rows, size_t value, float* removed, Lanes lanes) {
+  const size_t n = rows.n;
+  const float* kk = rows.kk;
+  const float* state = rows.state + value;
+  V sa = V::zero();
+  for (size_t j = 0; j < n; ++j) {
+    sa = sa + V::load(state, lanes) * V::splat(kk[j]);
+    state += n;
+  }
+  sa.store(removed, lanes);
+}
+
+// S[j] = (S[j]·w[j] − sa·(kk[j]·a[j])) + v·k[j];   y += Σ_j S[j]·r[j]      for first ≤ j < last, kk_a from first on
+template <class V, class Lanes>
+SUTRA_ALWAYS_INLINE void wkv7_update(const Wkv7Rows& rows, size_t first, size_t last, const float* kk_a, size_t value,
+                                     const float* removed, Lanes lanes) {
+  const size_t n = rows.n, n_keys = last - first;
+  const float* w = rows.w + first;
+  const float* k = rows.k + first;
+  const float* r = rows.r + first;
+  float* state = rows.state + first * n + value;
+  const V sa = V::load(removed, lanes);
+  const V v = V::load(rows.v + value, lanes);
+  V y = first == 0 ? V::zero() : V::load(rows.y + value, lanes);
+  for (size_t j = 0; j < n_keys; ++j) {
+    const V next = (V::load(state, lanes) * V::splat(w[j]) - sa * V::splat(kk_a[j])) + v * V::splat(k[j]);
+    next.store(state, lanes);
+    y = y + next * V::splat(r[j]);
+    state += n;
+  }
+  y.store(rows.y + value, lanes);
+}
+
+// Each value vector of the second pass needs three registers beside those of the key.
+template <class V, bool kManyRegisters = V::kManyRegisters>
+struct UpdateWidth {
+  using Type = Pair<V>;
+};
+template <class V>
+struct UpdateWidth<V, true> {
+  using Type = Pair<Pair<V>>;
+};
+
+template <class V>
+SUTRA_ALWAYS_INLINE void wkv7_step(const Wkv7Rows& rows, const float* a) {
+  // The usual head in one go; sa and kk·a of a larger one in pieces.
+  constexpr size_t kPiece = 64;
+  float removed[kPiece], kk_a[kPiece];
+  for (size_t value = 0; value < rows.n; value += kPiece) {
+    const size_t last_value = rows.n - value < kPiece ? rows.n : value + kPiece;
+    for_wide<Pair<Pair<V>>, V>(value, last_value, [&]<class W>(size_t i, auto lanes) {
+      wkv7_removed<W>(rows, i, removed + (i - value), lanes);
+    });
+    for (size_t key = 0; key < rows.n; key += kPiece) {
+      const size_t last_key = rows.n - key < kPiece ? rows.n : key + kPiece;
+      for_lanes<V>(key, last_key, [&](size_t j, auto lanes) {
+        (V::load(rows.kk + j, lanes) * V::load(a + j, lanes)).store(kk_a + (j - key), lanes);
+      });
+      for_wide<typename UpdateWidth<V>::Type, V>(value, last_value, [&]<class W>(size_t i, auto lanes) {
+        wkv7_update<W>(rows, key, last_key, kk_a, i, removed + (i - value), lanes);
+      });
     }
-    for (size_t j = 0; j < n; ++j) {
-      const V kk_j = V::splat(kk[j]);
-      SUTRA_UNROLL
-      for (size_t b = 0; b < kVectors; ++b) sa[b] = sa[b] + V::load(state + j * n + b * V::kLanes, lanes) * kk_j;
-    }
-    for (size_t j = 0; j < n; ++j) {
-      const V w_j = V::splat(w[j]);
-      const V ka_j = V::splat(kk[j] * a[j]);
-      const V k_j = V::splat(k[j]);
-      const V r_j = V::splat(r[j]);
-      SUTRA_UNROLL
-      for (size_t b = 0; b < kVectors; ++b) {
-        float* at = state + j * n + b * V::kLanes;
-        const V next = (V::load(at, lanes) * w_j - sa[b] * ka_j) + v[b] * k_j;
-        next.store(at, lanes);
-        y[b] = y[b] + next * r_j;
-      }
-    }
-    SUTRA_UNROLL
-    for (size_t b = 0; b < kVectors; ++b) y[b].store(args.y + row + value + b * V::kLanes, lanes);
   }
 }
 
 template <class V>
 void wkv7_body(const Wkv7Args& args) {
-  constexpr size_t kBlock = 4;
   const size_t n = args.head_size;
   for (size_t head = args.first_head; head < args.last_head; ++head) {
-    size_t value = 0;
-    for (; n - value >= kBlock * V::kLanes; value += kBlock * V::kLanes) {
-      wkv7_values<V, kBlock>(args, head, value, AllLanes{});
+    for (size_t t = 0; t < args.n_tokens; ++t) {
+      const size_t row = (t * args.n_heads + head) * n;
+      wkv7_step<V>({n, args.r + row, args.w + row, args.k + row, args.v + row, args.kk + row, args.y + row,
+                    args.state + head * n * n},
+                   args.a + row);
     }
-    for_lanes<V>(value, n, [&](size_t i, auto lanes) { wkv7_values<V, 1>(args, head, i, lanes); });
   }
 }
 

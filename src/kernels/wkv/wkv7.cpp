@@ -13,6 +13,9 @@ void wkv7(const Wkv7Args& args);
 namespace avx2 {
 void wkv7(const Wkv7Args& args);
 }
+namespace avx512 {
+void wkv7(const Wkv7Args& args);
+}
 namespace neon {
 void wkv7(const Wkv7Args& args);
 }
@@ -26,6 +29,9 @@ constexpr Variant<Wkv7Kernel> kVariants[] = {
 #endif
 #if SUTRA_HAVE_AVX2
     {Isa::kAvx2, "avx2", avx2::wkv7},
+#endif
+#if SUTRA_HAVE_AVX512
+    {Isa::kAvx512, "avx512", avx512::wkv7},
 #endif
 #if SUTRA_HAVE_NEON
     {Isa::kNeon, "neon", neon::wkv7},
