@@ -2,7 +2,7 @@
 import { load } from '/dist/index.js';
 
 /**
- * @param {{promptTokens: number, genTokens: number, threads?: number, artefact?: 'simd128' | 'relaxed'}} wish
+ * @param {{promptTokens: number, genTokens: number, threads?: number, artefact?: 'simd128' | 'relaxed', activationBits: 15 | 8}} wish
  */
 export async function measure({ promptTokens, genTokens, ...wish }) {
   const timedLoad = async () => {
@@ -38,6 +38,7 @@ export async function measure({ promptTokens, genTokens, ...wish }) {
     decode_tokens_per_s: median(({ decodeTokensPerS }) => decodeTokensPerS),
     peak_wasm_bytes: wasmBytes,
     model_bytes: model.info.bytes,
+    activation_bits: wish.activationBits,
     artefact: model.runtime.artefact,
     threads: model.runtime.threads,
     why: model.runtime.why,

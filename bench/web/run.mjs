@@ -1,5 +1,5 @@
 // Measures the built package in headless Chromium; npm run bench:web builds it first.
-//   --model DIR [--prompt-tokens 512] [--gen-tokens 128] [--threads N] [--artefact simd128|relaxed] [--json]
+//   --model DIR [--prompt-tokens 512] [--gen-tokens 128] [--threads N] [--artefact simd128|relaxed] [--a8] [--json]
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -25,6 +25,7 @@ function readOptions() {
       'gen-tokens': { ...string, default: '128' },
       threads: string,
       artefact: string,
+      a8: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
@@ -38,6 +39,7 @@ function readOptions() {
   const wish = {
     promptTokens: count('prompt-tokens', values['prompt-tokens']),
     genTokens: count('gen-tokens', values['gen-tokens']),
+    activationBits: /** @type {15 | 8} */ (values.a8 ? 8 : 15),
     ...(threads === undefined ? {} : { threads: count('threads', threads) }),
     ...(artefact === undefined ? {} : { artefact }),
   };

@@ -67,9 +67,12 @@ async function request<K extends 'load' | 'loadTokenizer'>(
 }
 
 async function toRequest(source: ModelSource, options: LoadOptions): Promise<LoadRequest> {
-  const { artefact, threads, cache = true, exact = false, tokenizer = true, worker = true, manifest = {} } = options;
+  const { artefact, threads, cache = true, exact = false, activationBits = 15 } = options;
+  const { tokenizer = true, worker = true, manifest = {} } = options;
   if (artefact !== undefined && artefact !== 'simd128' && artefact !== 'relaxed')
     raise('invalid_argument', `artefact must be 'simd128' or 'relaxed', found '${String(artefact)}'`);
+  if (activationBits !== 15 && activationBits !== 8)
+    raise('invalid_argument', `activationBits must be 15 or 8, found ${String(activationBits)}`);
   if (threads !== undefined && wholeNumber('threads', threads, 64) === 0)
     raise('invalid_argument', 'threads must be at least 1, found 0');
   return {
@@ -79,6 +82,7 @@ async function toRequest(source: ModelSource, options: LoadOptions): Promise<Loa
     ownThread: worker,
     cache,
     exact,
+    activationBits,
     tokenizer,
     manifest,
   };

@@ -14,7 +14,7 @@ export interface EngineModule {
   _sutra_memory(): Address;
   _sutra_hash(sizeBytes: number): Address;
   _sutra_hash_finish(): Address;
-  _sutra_load_begin(exact: number, threads: number): Address;
+  _sutra_load_begin(exact: number, int8Activations: number, threads: number): Address;
   _sutra_load_config(sizeBytes: number): Address;
   _sutra_load_tokenizer(sizeBytes: number): Address;
   _sutra_load_file(nameBytes: number, fileBytes: number): Address;
@@ -103,8 +103,8 @@ export class Heap {
 
   // Loading
 
-  loadBegin(exact: boolean, threads: number): void {
-    this.#call((m) => m._sutra_load_begin(Number(exact), threads));
+  loadBegin(exact: boolean, activationBits: 15 | 8, threads: number): void {
+    this.#call((m) => m._sutra_load_begin(Number(exact), Number(activationBits === 8), threads));
   }
 
   loadConfig(json: Uint8Array): void {

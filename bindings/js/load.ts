@@ -23,7 +23,7 @@ export interface LoadContext {
 export async function loadModel(engine: Promise<RunningEngine>, context: LoadContext): Promise<LoadedModel> {
   return withoutStaleCache(context, async (loading) => {
     const folder = loading.folder;
-    const { exact, tokenizer: wantsTokenizer } = context.request;
+    const { exact, activationBits, tokenizer: wantsTokenizer } = context.request;
     const [{ heap, runtime }, config, tokenizer, weights] = await settleAll([
       engine,
       openNeeded(folder, 'config.json'),
@@ -31,7 +31,7 @@ export async function loadModel(engine: Promise<RunningEngine>, context: LoadCon
       openWeights(folder),
     ] as const);
     loading.expect([config, tokenizer, weights.first], [...weights.names]);
-    heap.loadBegin(exact, runtime.threads);
+    heap.loadBegin(exact, activationBits, runtime.threads);
     heap.loadConfig(await loading.readSmall(heap, config));
     if (tokenizer) heap.loadTokenizer(await loading.readSmall(heap, tokenizer));
     for (const name of weights.names) {

@@ -31,6 +31,7 @@ export interface LoadRequest extends EngineRequest {
   readonly source: PlainSource;
   readonly cache: boolean;
   readonly exact: boolean;
+  readonly activationBits: 15 | 8;
   readonly tokenizer: boolean;
   readonly manifest: Manifest;
 }

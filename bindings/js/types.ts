@@ -73,6 +73,8 @@ export interface LoadOptions {
   readonly worker?: boolean;
   /** Float32 activations and weights as stored, no activation quantisation: slower, for comparisons. Default false. */
   readonly exact?: boolean;
+  /** Bits of the activations that meet 4-bit weights: 15 loses nothing, 8 is faster. No effect with `exact`. Default 15. */
+  readonly activationBits?: 15 | 8;
   /** `false` loads a model that has no tokenizer files: prompts are then token ids. Default true. */
   readonly tokenizer?: boolean;
   /** What the files must be, by name. A file that differs is refused, and a cached one is fetched again. */

@@ -134,12 +134,13 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_hash_finish() {
   return in.out.ok({}, digest);
 }
 
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_begin(uint32_t exact, uint32_t n_threads) {
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_begin(uint32_t exact, uint32_t int8_activations, uint32_t n_threads) {
   Instance& in = instance();
   in.loader.reset();
   in.hash.reset();
   LoadOptions options;
   options.exact = exact != 0;
+  options.int8_activations = int8_activations != 0;
   options.n_threads = n_threads;
   auto loader = ModelLoader::create(options);
   if (!loader) return in.out.failed(std::move(loader).error());

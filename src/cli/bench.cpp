@@ -72,6 +72,9 @@ Status run(const Options& options) {
               {"decode_tokens_per_s", static_cast<double>(options.n_generate) / median(decode)},
               {"peak_bytes", memory_use().peak_bytes},
               {"model_bytes", engine->info().weight_bytes},
+              {"activation_bits", options.model.exact              ? 32
+                                  : options.model.int8_activations ? 8
+                                                                   : 15},
               {"isa", kernels::isa_name(kernels::active_isa())},
               {"threads", engine->info().n_threads}});
   return {};

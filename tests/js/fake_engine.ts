@@ -88,7 +88,7 @@ export class FakeEngine {
     this.#hashed = 0;
     return this.#reply({ text });
   }
-  _sutra_load_begin(_exact: number, threads: number) {
+  _sutra_load_begin(_exact: number, _int8Activations: number, threads: number) {
     this.threads = threads;
     this.files.length = 0;
     this.#hashed = 0;

@@ -21,6 +21,7 @@ export const loadRequest = (changes: Partial<LoadRequest> = {}): LoadRequest => 
   ownThread: true,
   cache: false,
   exact: false,
+  activationBits: 15,
   tokenizer: true,
   manifest: {},
   ...changes,
