@@ -74,7 +74,10 @@ runMain(async () => {
   const rounds = Number(values.rounds);
   const other = checkOut(revision);
   for (const tree of [other, repoRoot])
-    run(process.execPath, ['tools/build.mjs', ...(values.web ? ['wasm', 'package'] : ['native'])], { cwd: tree, quiet: true });
+    run(process.execPath, ['tools/build.mjs', ...(values.web ? ['wasm', 'package'] : ['native'])], {
+      cwd: tree,
+      quiet: true,
+    });
 
   for (const model of values.model.map((path) => resolve(path))) {
     for (const threads of values.threads.split(',')) {
@@ -92,7 +95,9 @@ runMain(async () => {
         const after = median(pairs.map(([, b]) => b[figure]));
         const ratio = median(pairs.map(([a, b]) => b[figure] / a[figure]));
         const good = higherIsBetter.includes(figure) ? 'faster' : 'of it';
-        console.log(`  ${figure.padEnd(22)} ${before.toFixed(1)} → ${after.toFixed(1)}   ${ratio.toFixed(3)} × ${good}`);
+        console.log(
+          `  ${figure.padEnd(22)} ${before.toFixed(1)} → ${after.toFixed(1)}   ${ratio.toFixed(3)} × ${good}`,
+        );
       }
     }
   }

@@ -28,7 +28,7 @@ export async function measure({ promptTokens, genTokens, ...wish }) {
       .slice(1)
       .map(of)
       .sort((a, b) => a - b)[1] ?? 0;
-  const { wasmBytes } = await model.memory();
+  const { wasmBytes, peakBytes } = await model.memory();
   return {
     load_ms: loadMs,
     first_load_ms: first.ms,
@@ -36,6 +36,7 @@ export async function measure({ promptTokens, genTokens, ...wish }) {
     first_token_ms: median(({ firstTokenMs }) => firstTokenMs),
     prefill_tokens_per_s: median(({ prefillTokensPerS }) => prefillTokensPerS),
     decode_tokens_per_s: median(({ decodeTokensPerS }) => decodeTokensPerS),
+    peak_bytes: peakBytes,
     peak_wasm_bytes: wasmBytes,
     model_bytes: model.info.bytes,
     activation_bits: wish.activationBits,

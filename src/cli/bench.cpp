@@ -55,6 +55,8 @@ Status run(const Options& options) {
   SUTRA_ASSIGN(std::shared_ptr<const Engine> engine, options.model.load());
   const double load_seconds = seconds_since(load_start);
   SUTRA_ASSIGN(Session session, Session::create(engine));
+  const int32_t first_id = 1 % static_cast<int32_t>(engine->info().vocab_size);
+  SUTRA_ASSIGN(const Measured after_load, measure(session, std::span(&first_id, 1), 1));
   Rng rng(1);
   std::vector<int32_t> prompt(options.n_prompt);
   for (int32_t& id : prompt) id = static_cast<int32_t>(rng.next_u64() % engine->info().vocab_size);
@@ -67,6 +69,7 @@ Status run(const Options& options) {
     decode[i] = run.decode_seconds;
   }
   print_json({{"load_ms", load_seconds * 1e3},
+              {"first_token_after_load_ms", after_load.first_token_seconds * 1e3},
               {"first_token_ms", median(first_token) * 1e3},
               {"prefill_tokens_per_s", static_cast<double>(options.n_prompt) / median(prefill)},
               {"decode_tokens_per_s", static_cast<double>(options.n_generate) / median(decode)},
@@ -75,7 +78,7 @@ Status run(const Options& options) {
               {"activation_bits", options.model.exact              ? 32
                                   : options.model.int8_activations ? 8
                                                                    : 15},
-              {"isa", kernels::isa_name(kernels::active_isa())},
+              {"artefact", kernels::isa_name(kernels::active_isa())},
               {"threads", engine->info().n_threads}});
   return {};
 }

@@ -31,6 +31,12 @@ int32_t order_key(float value) {
 }
 float from_order_key(int32_t key) { return std::bit_cast<float>(key ^ (key >> 31 & 0x7fffffff)); }
 
+float largest_of(std::span<const float> values) {
+  int32_t largest = std::numeric_limits<int32_t>::min();
+  for (const float value : values) largest = std::max(largest, order_key(value));
+  return from_order_key(largest);
+}
+
 struct Extremes {
   float largest;
   float smallest;  // of those above -infinity, if there are any
@@ -68,7 +74,7 @@ double block_sum(std::span<const float> weights) {
 
 float log_probability(std::span<const float> logits, int32_t id) {
   SUTRA_ASSERT(id >= 0 && static_cast<size_t>(id) < logits.size());
-  const float largest = extremes(logits).largest;
+  const float largest = largest_of(logits);
   double sum = 0;
   for (size_t begin = 0; begin < logits.size(); begin += kBlock) {
     std::array<float, kBlock> weights;

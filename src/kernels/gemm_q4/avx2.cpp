@@ -74,6 +74,9 @@ void dot_group_a8(const std::byte* at, size_t n_blocks, const int8_t* const (&by
 }
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = 4;
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     const std::byte* tail = args.tail();

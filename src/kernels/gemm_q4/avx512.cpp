@@ -14,6 +14,9 @@ __m512i broadcast4(const int8_t* at) {
 }
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = 4;
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;

@@ -12,6 +12,9 @@ int8x16_t load_packed(const std::byte* at) {
 }
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = 4;
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;

@@ -27,7 +27,7 @@ void dot_blocks(const std::byte* block, const std::byte* end, const int8_t* cons
   constexpr bool kA15 = P == Precision::kA15;
   // A15 adds up high and low bytes apart. A8 has the halves of a block apart where registers are left, which shortens
   // the chains of dependent products.
-  constexpr size_t kSums = 8 / (kTokens * kVectors);
+  constexpr size_t kSums = kA15 || kTokens * kVectors <= 4 ? 2 : 1;
   const v128_t mask = load_splat(kMask);
   const int8_t* x[kTokens];
   for (size_t t = 0; t < kTokens; ++t) x[t] = bytes[t] + offset;
@@ -71,10 +71,13 @@ void dot_blocks(const std::byte* block, const std::byte* end, const int8_t* cons
 }
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = P == Precision::kA15 ? 5 : 4;
+
   template <Precision P, size_t kTokens>
   [[gnu::noinline]] static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
-    constexpr size_t kVectors = kTokens == 4 ? 2 / kPlanes : 4 / kTokens;
+    constexpr size_t kVectors = kTokens >= 4 ? 2 / kPlanes : 4 / kTokens;
     alignas(16) int32_t sums[kTokens * kQ4TileRows];
     for (size_t v = 0; v < 4; v += kVectors) {
       dot_blocks<P, kTokens, kVectors>(args.blocks + v * 16, args.tail(), args.x.bytes, args.first * kPlanes,

@@ -55,6 +55,9 @@ void dot_blocks(const std::byte* block, const std::byte* end, const int16_t* con
 }
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = 4;
+
   // Both precisions read the same 16-bit pairs.
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {

@@ -14,6 +14,9 @@ __m256i broadcast4(const int16_t* at) {
 }
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = 4;
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
     // Eight sums at most: one a row vector, of four rows with two partial sums each.

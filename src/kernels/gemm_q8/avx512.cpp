@@ -15,6 +15,9 @@ __m512i broadcast4(const int8_t* at) {
 }
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = 4;
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
     __m512i high[kTokens][2] = {};

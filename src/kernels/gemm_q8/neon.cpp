@@ -8,6 +8,9 @@ namespace sutra::kernels::neon {
 namespace {
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = 4;
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
     // At most 16 accumulators of the 32 registers.

@@ -16,6 +16,9 @@ v128_t dot(v128_t weights, const int8_t* x, v128_t sum) {
 }
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = 4;
+
   template <Precision P, size_t kTokens>
   [[gnu::noinline]] static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
     // Eight sums: four row vectors of one token, two of two, one of four; each in two planes.

@@ -9,6 +9,9 @@ namespace sutra::kernels::simd128 {
 namespace {
 
 struct Inner {
+  template <Precision P>
+  static constexpr size_t kTokenTile = 4;
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
     // Eight sums: a row vector needs two, each with two partial sums of two rows.
