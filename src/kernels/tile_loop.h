@@ -4,8 +4,9 @@
 // of 8 columns and a tail.
 //
 //   template <Precision P, size_t kTokens> static void Inner::group(const GroupArgs<View, kTokens>& args, float* out);
+//   template <Precision P> static constexpr size_t Inner::kTokenTile;    tokens that share one unpacked weight vector
 //
-// adds one group's part of kTokens × 16 results (kTokens in 1, 2, 4) of one row tile: out[16 t + r] += ….
+// adds one group's part of kTokens × 16 results (kTokens 1, 2, 4 or the tile) of one row tile: out[16 t + r] += ….
 #pragma once
 
 #include <algorithm>
@@ -43,9 +44,6 @@ struct GroupArgs {
 
   [[nodiscard]] const std::byte* tail() const { return blocks + n_blocks * View::kBlockBytes; }
 };
-
-// Tokens that share one unpacked weight vector.
-inline constexpr size_t kTokenTile = 4;
 
 // Row tiles that a single token walks through at a time, group by group in turn. Each is a stream of its own to the
 // prefetcher, and a core reads several streams from memory faster than one (bench/SPEED.md).
@@ -98,9 +96,14 @@ void multiply_rows(const View& w, const Q4Activations& x, size_t first_row, size
   }
   // Row tiles outside, tokens inside: a tile's weights stay in the first-level cache for all tokens.
   for (size_t row = first_row; row < last_row; row += View::kTileRows) {
+    constexpr size_t kTile = Inner::template kTokenTile<P>;
     size_t token = 0;
-    for (; token + kTokenTile <= x.n_tokens; token += kTokenTile) {
-      multiply_tile<Inner, P, kTokenTile>(w, x, token, row, last_row, y, y_stride);
+    for (; token + kTile <= x.n_tokens; token += kTile) {
+      multiply_tile<Inner, P, kTile>(w, x, token, row, last_row, y, y_stride);
+    }
+    if (kTile > 4 && token + 4 <= x.n_tokens) {
+      multiply_tile<Inner, P, 4>(w, x, token, row, last_row, y, y_stride);
+      token += 4;
     }
     if (token + 2 <= x.n_tokens) {
       multiply_tile<Inner, P, 2>(w, x, token, row, last_row, y, y_stride);

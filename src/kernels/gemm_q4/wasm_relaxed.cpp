@@ -3,7 +3,7 @@
 // i32x4.relaxed_dot_i8x16_i7x16_add is exact on every machine only while its second operand is in 0…127, so the
 // weights (0…15) come second and the activations first. Pair sums stay in ±3840: no 16-bit saturation either.
 //
-// The inner loop fits the 15 registers V8 has on x86-64: 8 sums, the mask, up to 4 unpacked vectors, 2 activations.
+// The inner loop fits the 15 registers V8 has on x86-64: 8 or 10 sums, the mask, up to 4 unpacked vectors, activations.
 // One sum that does not fit is written and read again in every round, which costs a third of the speed.
 #include <wasm_simd128.h>
 
@@ -71,6 +71,8 @@ void dot_blocks(const std::byte* block, const std::byte* end, const int8_t* cons
 }
 
 struct Inner {
+  // A sum waits five cycles for the one before it, and two can be had in each: five tokens with two sums each keep the
+  // unit busy, four do not. A8 has no registers left for that.
   template <Precision P>
   static constexpr size_t kTokenTile = P == Precision::kA15 ? 5 : 4;
 
