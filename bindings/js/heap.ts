@@ -11,6 +11,7 @@ export interface EngineModule {
   readonly wasmMemory: WebAssembly.Memory;
   _sutra_input(sizeBytes: number): Address;
   _sutra_self_test(): Address;
+  _sutra_warm_up(): Address;
   _sutra_memory(): Address;
   _sutra_hash(sizeBytes: number): Address;
   _sutra_hash_finish(): Address;
@@ -94,6 +95,11 @@ export class Heap {
 
   selfTest(): void {
     this.#call((m) => m._sutra_self_test());
+  }
+
+  /** A few milliseconds of work, after which the browser makes its better code of the kernels. */
+  warmUp(): void {
+    this.#call((m) => m._sutra_warm_up());
   }
 
   memory(): MemoryUse {

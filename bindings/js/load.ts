@@ -25,7 +25,10 @@ export async function loadModel(engine: Promise<RunningEngine>, context: LoadCon
     const folder = loading.folder;
     const { exact, activationBits, tokenizer: wantsTokenizer } = context.request;
     const [{ heap, runtime }, config, tokenizer, weights] = await settleAll([
-      engine,
+      engine.then((started) => {
+        started.heap.warmUp();
+        return started;
+      }),
       openNeeded(folder, 'config.json'),
       wantsTokenizer ? openNeeded(folder, 'tokenizer.json') : undefined,
       openWeights(folder),

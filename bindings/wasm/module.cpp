@@ -112,6 +112,8 @@ EMSCRIPTEN_KEEPALIVE void* sutra_input(uint32_t size_bytes) {
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_self_test() { return instance().out.of(run_self_test()); }
 
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_warm_up() { return instance().out.of(warm_up()); }
+
 // values: bytes in use by large buffers, most there ever were
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_memory() {
   const MemoryUse use = memory_use();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/self_test.h"
+#include "kernels/warm_up.h"
 
 namespace sutra {
 namespace {
@@ -112,5 +113,7 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
 }
 
 Status run_self_test() { return kernels::self_test(); }
+
+Status warm_up() { return kernels::warm_up(); }
 
 }  // namespace sutra

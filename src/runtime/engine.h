@@ -109,4 +109,7 @@ class ModelLoader {
 // Checks every kernel variant that this build may run against the scalar one, on fixed small data.
 Status run_self_test();
 
+// In wasm: lets the browser make its better code of the kernels while a model is being loaded (kernels/warm_up.h).
+Status warm_up();
+
 }  // namespace sutra

@@ -75,6 +75,9 @@ export class FakeEngine {
   _sutra_self_test() {
     return this.#reply({});
   }
+  _sutra_warm_up() {
+    return this.#reply({});
+  }
   _sutra_memory() {
     return this.#reply({ values: [100, 200] });
   }

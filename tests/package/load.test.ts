@@ -171,7 +171,13 @@ test('a load can be stopped at any time', async () => {
 });
 
 test('wrong options are refused before anything is started', async () => {
-  for (const options of [{ threads: 0 }, { threads: 1.5 }, { threads: 1000 }, { artefact: 'avx2' as 'relaxed' }])
+  for (const options of [
+    { threads: 0 },
+    { threads: 1.5 },
+    { threads: 1000 },
+    { artefact: 'avx2' as 'relaxed' },
+    { activationBits: 4 as 8 },
+  ])
     await assert.rejects(load({ files: good() }, { ...plain, ...options }), withCode('invalid_argument'));
 });
 

@@ -1,5 +1,6 @@
 #include "runtime/generation.h"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
@@ -42,6 +43,28 @@ std::shared_ptr<const Engine> storyteller() {
 }
 
 }  // namespace
+
+TEST_CASE("a token is returned before its forward pass, and nothing depends on who asks for that") {
+  const auto engine = storyteller();
+  Session session = value_of(Session::create(engine));
+  Generation generation = value_of(Generation::create(session, "Once upon a time", greedy(5)));
+  GenerationStep step;
+  do step = value_of(generation.step());
+  while (step.kind == GenerationStep::Kind::kPrefill);
+  const uint64_t n_read = session.n_tokens();
+  test::require_ok(generation.consume());
+  CHECK(session.n_tokens() == n_read + 1);
+  test::require_ok(generation.consume());
+  CHECK(session.n_tokens() == n_read + 1);
+
+  std::vector<int32_t> ids = {step.id};
+  for (int i = 0; i < 4; ++i) ids.push_back(value_of(generation.step()).id);
+  CHECK(value_of(generation.step()).kind == GenerationStep::Kind::kDone);
+  CHECK(session.n_tokens() == n_read + 5);
+  Session other = value_of(Session::create(engine));
+  CHECK(write(other, "Once upon a time", greedy(5)).ids == ids);
+  CHECK(std::ranges::equal(session.logits(), other.logits()));
+}
 
 TEST_CASE("a prompt is continued until max_tokens, and the text is the decoded ids") {
   const auto engine = storyteller();

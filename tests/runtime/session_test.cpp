@@ -136,15 +136,24 @@ TEST_CASE("reset goes back to the zero state") {
   CHECK(write(session, kPrompt, 8, 5) == first);
 }
 
-TEST_CASE("threads do not change a bit") {
-  LoadOptions two;
-  two.n_threads = 2;
-  const auto one = test::load_engine(test::golden_path("models/rwkv7"));
-  const auto both = test::load_engine(test::golden_path("models/rwkv7"), two);
-  Session a = value_of(Session::create(one)), b = value_of(Session::create(both));
-  write(a, kPrompt, 12, 5);
-  write(b, kPrompt, 12, 5);
-  CHECK(value_of(a.save()) == value_of(b.save()));
+TEST_CASE("threads do not change a bit, in 4, 8 or more bits, in prompts or single tokens") {
+  const std::string models = std::string(SUTRA_PROJECT_DIR) + "/models/";
+  std::vector<int32_t> prompt;
+  for (int32_t i = 0; i < 70; ++i) prompt.push_back(i % 50);
+  for (const std::string& model : {test::golden_path("models/rwkv7"), models + "fairy-rwkv7", models + "fairy-mamba"}) {
+    const auto one = test::load_engine(model);
+    Session expected = value_of(Session::create(one));
+    write(expected, prompt, 12, 5);
+    for (const size_t n_threads : {2u, 3u, 7u}) {
+      CAPTURE(model, n_threads);
+      LoadOptions options;
+      options.n_threads = n_threads;
+      const auto many = test::load_engine(model, options);
+      Session session = value_of(Session::create(many));
+      write(session, prompt, 12, 5);
+      CHECK(value_of(session.save()) == value_of(expected.save()));
+    }
+  }
 }
 
 }  // namespace sutra
