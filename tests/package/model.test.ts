@@ -32,7 +32,7 @@ for (const folder of storyModels)
       assert.ok(wasmBytes <= 1.15 * model.info.bytes + 32e6, `${wasmBytes} bytes for a model of ${model.info.bytes}`);
     });
 
-    test('eight bits of activations are a little less exact, not another model', async () => {
+    test('eight bits of activations make a 4-bit model a little less exact, and change no other', async () => {
       const ids = [1, 5, 300, 41, 7, 7, 902];
       const exact = await model.logits(ids);
       const fast = await load(`${folder}/`, { activationBits: 8, tokenizer: false, threads: 1 });
@@ -40,7 +40,8 @@ for (const folder of storyModels)
       await fast.dispose();
       const rms = (values: Float32Array) => Math.hypot(...values) / Math.sqrt(values.length);
       const error = rms(exact.map((value, i) => value - logits[i]!)) / rms(exact);
-      assert.ok(error > 0 && error < 0.05, `relative error ${error}`);
+      const is4Bit = model.info.quantisation.startsWith('4-bit');
+      assert.ok(is4Bit ? error > 0 && error < 0.05 : error === 0, `relative error ${error}`);
     });
 
     test('the same seed writes the same text, streamed or whole', async () => {
