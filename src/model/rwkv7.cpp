@@ -94,9 +94,11 @@ void Rwkv7::token_shift(std::span<const kernels::TokenShiftMix> mixes, const flo
   kernels::token_shift_lerp({x + at, before, last - first, config_.n_embd, shifted.data(), mixes.size()});
 }
 
-// Everything that reads the shifted x: r, k, v and the lower halves of the low-rank pairs with their activations.
-void Rwkv7::project(size_t layer, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
+// The token shift and everything that reads it: r, k, v and the lower halves of the low-rank pairs with their activations.
+void Rwkv7::project(size_t layer, const float* x_prev, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
   const TimeMix& att = blocks_[layer].att;
+  const kernels::TokenShiftMix mixes[] = {{data(att.x_r), b.x_r}, {data(att.x_w), b.x_w}, {data(att.x_k), b.x_k},
+                                          {data(att.x_v), b.x_v}, {data(att.x_a), b.x_a}, {data(att.x_g), b.x_g}};
   const size_t n_embd = config_.n_embd;
   const size_t n_pairs = layer == 0 ? 3 : 4;  // layer 0 has no value residual
   const Product products[] = {
@@ -111,6 +113,7 @@ void Rwkv7::project(size_t layer, size_t n_tokens, const Buffers& b, ThreadPool&
   const std::span<const Product> wanted(products, 3 + n_pairs);
   const size_t cost = n_tokens * n_embd * kElementwiseCost;
   share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) {
+    token_shift(mixes, b.x_norm, x_prev, first, last);
     for (const Product& product : wanted) product.linear->prepare(product.input, first, last);
   });
   multiply_all(wanted, pool);
@@ -177,13 +180,8 @@ void Rwkv7::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers&
   float* wkv_state = state.field(layout_.fields[kAttKv]) + layer * n_head * head_size * head_size;
 
   layer_norm(att.ln1, b.x, n_tokens, b.x_norm, pool);
-  const kernels::TokenShiftMix mixes[] = {{data(att.x_r), b.x_r}, {data(att.x_w), b.x_w}, {data(att.x_k), b.x_k},
-                                          {data(att.x_v), b.x_v}, {data(att.x_a), b.x_a}, {data(att.x_g), b.x_g}};
-  share(pool, n_tokens, 1, n * kElementwiseCost,
-        [&](size_t first, size_t last) { token_shift(mixes, b.x_norm, x_prev, first, last); });
+  project(layer, x_prev, n_tokens, b, pool);
   std::copy_n(b.x_norm + n - n_embd, n_embd, x_prev);
-
-  project(layer, n_tokens, b, pool);
   // Heads whose channels fill whole tiles of the matrices' rows.
   const size_t head_grain = Linear::kTileRows / std::gcd(Linear::kTileRows, head_size);
   const size_t low_ranks = config_.decay_low_rank + config_.a_low_rank + config_.v_low_rank + config_.gate_low_rank;

@@ -56,7 +56,7 @@ class Rwkv7 final : public Model {
                                       const WeightOptions& options) const;
   void token_shift(std::span<const kernels::TokenShiftMix> mixes, const float* x, const float* x_prev, size_t first,
                    size_t last) const;
-  void project(size_t layer, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
+  void project(size_t layer, const float* x_prev, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   void mix_heads(size_t layer, size_t n_tokens, size_t first_head, size_t last_head, const Buffers& b,
                  float* wkv_state) const;
   void time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;

@@ -10,29 +10,12 @@
 #include "io/safetensors_file.h"
 #include "io/safetensors_support.h"
 #include "support/files.h"
+#include "support/temporary_folder.h"
 
 namespace sutra {
 namespace {
 
-// A folder of its own, gone with the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "sutra-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] std::string file(std::string_view name) const { return concat(path_, "/", name); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] std::vector<std::string> names() const { return list_folder(path_).value(); }
-
- private:
-  std::string path_;
-};
+using test::TemporaryFolder;
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 

@@ -40,6 +40,8 @@ for (const folder of storyModels)
       await fast.dispose();
       const rms = (values: Float32Array) => Math.hypot(...values) / Math.sqrt(values.length);
       const error = rms(exact.map((value, i) => value - logits[i]!)) / rms(exact);
+      // Seven bits err by 1/127/√12 = 0.23 % of a group's largest input in each of some twenty products in a row; a
+      // wrong plane or sign gives errors near 1.
       const is4Bit = model.info.quantisation.startsWith('4-bit');
       assert.ok(is4Bit ? error > 0 && error < 0.05 : error === 0, `relative error ${error}`);
     });

@@ -5,17 +5,12 @@
 
 #include "runtime/session.h"
 #include "support/golden.h"
+#include "support/temporary_folder.h"
 
 namespace sutra {
 namespace {
 
 using test::value_of;
-
-std::string fresh_folder(std::string_view name) {
-  const auto path = std::filesystem::temp_directory_path() / concat("sutra-init-", name);
-  std::filesystem::remove_all(path);
-  return path.string();
-}
 
 const auto go_on = [](size_t, size_t) { return true; };
 
@@ -26,8 +21,8 @@ constexpr std::string_view kMamba =
     R"({"model_type": "mamba", "hidden_size": 48, "num_hidden_layers": 2, "vocab_size": 50,
   "use_bias": true, "tie_word_embeddings": false})";
 
-std::string write_config(std::string_view name, std::string_view json) {
-  const std::string path = (std::filesystem::temp_directory_path() / concat("sutra-init-", name, ".json")).string();
+std::string write_config(const test::TemporaryFolder& folder, std::string_view json) {
+  std::string path = folder.file("shape.json");
   std::ofstream(path) << json;
   return path;
 }
@@ -39,8 +34,9 @@ TEST_CASE("a fresh model of every architecture loads whole and gives finite logi
   for (const auto& [name, json, n_parameters] :
        {std::tuple{"rwkv7", kRwkv7, uint64_t{172'032}}, std::tuple{"mamba", kMamba, uint64_t{44'784}}}) {
     INFO(name);
-    const std::string out = fresh_folder(name);
-    const InitReport report = value_of(init_folder(write_config(name, json), 7, out, go_on));
+    const test::TemporaryFolder folder;
+    const std::string out = folder.file("model");
+    const InitReport report = value_of(init_folder(write_config(folder, json), 7, out, go_on));
     const auto engine = test::load_engine(out);
     CHECK(engine->info().unused_tensors.empty());
     CHECK(engine->info().n_parameters == report.n_parameters);
@@ -60,9 +56,10 @@ TEST_CASE("a fresh model of every architecture loads whole and gives finite logi
 }
 
 TEST_CASE("the seed decides the weights") {
-  const std::string config = write_config("seeds", kMamba);
+  const test::TemporaryFolder folder;
+  const std::string config = write_config(folder, kMamba);
   const auto weights = [&](std::string_view name, uint64_t seed) {
-    const std::string out = fresh_folder(name);
+    const std::string out = folder.file(name);
     value_of(init_folder(config, seed, out, go_on));
     return test::read_bytes(out + "/model.safetensors");
   };
@@ -72,9 +69,10 @@ TEST_CASE("the seed decides the weights") {
 }
 
 TEST_CASE("a stopped init leaves no model") {
-  const std::string out = fresh_folder("stopped");
+  const test::TemporaryFolder folder;
+  const std::string out = folder.file("model");
   const auto result =
-      init_folder(write_config("stopped", kMamba), 1, out, [](size_t n_done, size_t) { return n_done < 5; });
+      init_folder(write_config(folder, kMamba), 1, out, [](size_t n_done, size_t) { return n_done < 5; });
   REQUIRE_FALSE(result);
   CHECK(result.error().code == ErrorCode::kCancelled);
   CHECK_FALSE(std::filesystem::exists(out + "/model.safetensors"));
