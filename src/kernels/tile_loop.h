@@ -45,28 +45,29 @@ struct GroupArgs {
   [[nodiscard]] const std::byte* tail() const { return blocks + n_blocks * View::kBlockBytes; }
 };
 
-// Row tiles that a single token walks through at a time, group by group in turn. Each is a stream of its own to the
-// prefetcher, and a core reads several streams from memory faster than one (bench/SPEED.md).
+// Row tiles that a single token walks through at a time, group by group in turn. Each belongs to a quarter of the
+// rows of its own: four long streams to the prefetcher, and a core reads several streams from memory faster than one,
+// the longer the faster (bench/SPEED.md).
 inline constexpr size_t kStreams = 4;
 
-// kTiles row tiles from `row` on, for kTokens tokens from `token` on.
+// kTiles row tiles, `row_step` rows apart, from `row` on, for kTokens tokens from `token` on.
 template <class Inner, Precision P, size_t kTokens, size_t kTiles, class View>
-void multiply_tiles(const View& w, const TokenViews<kTokens>& x, size_t token, size_t row, size_t last_row, float* y,
-                    size_t y_stride) {
+void multiply_tiles(const View& w, const TokenViews<kTokens>& x, size_t token, size_t row, size_t row_step,
+                    size_t last_row, float* y, size_t y_stride) {
   alignas(64) float out[kTiles][kTokens * View::kTileRows] = {};
-  const size_t tile_bytes = w.tile_bytes();
-  const std::byte* at = w.data + row / View::kTileRows * tile_bytes;
+  const size_t step_bytes = row_step / View::kTileRows * w.tile_bytes();
+  const std::byte* at = w.data + row / View::kTileRows * w.tile_bytes();
   size_t group = 0;
   for (size_t first = 0; first < w.n_cols; first += w.group_size, ++group) {
     const size_t n_blocks = div_up(std::min(w.group_size, w.n_cols - first), View::kBlockColumns);
     for (size_t tile = 0; tile < kTiles; ++tile) {
-      Inner::template group<P, kTokens>(GroupArgs<View, kTokens>{at + tile * tile_bytes, n_blocks, first, group, x},
+      Inner::template group<P, kTokens>(GroupArgs<View, kTokens>{at + tile * step_bytes, n_blocks, first, group, x},
                                         out[tile]);
     }
     at += n_blocks * View::kBlockBytes + View::kTailBytes;
   }
   for (size_t tile = 0; tile < kTiles; ++tile) {
-    const size_t start = row + tile * View::kTileRows;
+    const size_t start = row + tile * row_step;
     const size_t n_rows = std::min(View::kTileRows, last_row - start);
     for (size_t t = 0; t < kTokens; ++t) {
       std::memcpy(y + (token + t) * y_stride + start, out[tile] + t * View::kTileRows, n_rows * sizeof(float));
@@ -77,7 +78,7 @@ void multiply_tiles(const View& w, const TokenViews<kTokens>& x, size_t token, s
 template <class Inner, Precision P, size_t kTokens, class View>
 void multiply_tile(const View& w, const Q4Activations& x, size_t token, size_t row, size_t last_row, float* y,
                    size_t y_stride) {
-  multiply_tiles<Inner, P, kTokens, 1>(w, TokenViews<kTokens>(x, token), token, row, last_row, y, y_stride);
+  multiply_tiles<Inner, P, kTokens, 1>(w, TokenViews<kTokens>(x, token), token, row, 0, last_row, y, y_stride);
 }
 
 template <class Inner, Precision P, class View>
@@ -85,12 +86,12 @@ void multiply_rows(const View& w, const Q4Activations& x, size_t first_row, size
                    size_t y_stride) {
   if (x.n_tokens == 1) {
     const TokenViews<1> token(x, 0);
-    size_t row = first_row;
-    for (; row + kStreams * View::kTileRows <= last_row; row += kStreams * View::kTileRows) {
-      multiply_tiles<Inner, P, 1, kStreams>(w, token, 0, row, last_row, y, y_stride);
+    const size_t stream_rows = (last_row - first_row) / (kStreams * View::kTileRows) * View::kTileRows;
+    for (size_t row = first_row; row < first_row + stream_rows; row += View::kTileRows) {
+      multiply_tiles<Inner, P, 1, kStreams>(w, token, 0, row, stream_rows, last_row, y, y_stride);
     }
-    for (; row < last_row; row += View::kTileRows) {
-      multiply_tiles<Inner, P, 1, 1>(w, token, 0, row, last_row, y, y_stride);
+    for (size_t row = first_row + kStreams * stream_rows; row < last_row; row += View::kTileRows) {
+      multiply_tiles<Inner, P, 1, 1>(w, token, 0, row, 0, last_row, y, y_stride);
     }
     return;
   }
