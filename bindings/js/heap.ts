@@ -43,6 +43,7 @@ export interface EngineModule {
     minP: number,
     repetitionPenalty: number,
     seed: number,
+    logprobs: number,
   ): Address;
   _sutra_generation_step(generation: number): Address;
   _sutra_generation_consume(generation: number): Address;
@@ -69,7 +70,7 @@ interface Answer {
 export interface Step {
   readonly kind: 'prefill' | 'token' | 'done';
   readonly id: number;
-  readonly logprob: number;
+  readonly logprob: number | undefined;
   readonly text: string;
   readonly stopReason: 'eos' | 'stop' | 'length' | undefined;
   readonly generatedTokens: number;
@@ -225,6 +226,7 @@ export class Heap {
         options.minP,
         options.repetitionPenalty,
         options.seed,
+        Number(options.logprobs),
       ),
     );
     return { generation: values[0]!, promptTokens: values[1]! };
@@ -240,7 +242,7 @@ export class Heap {
     return {
       kind: stepKinds[values[0]!]!,
       id: values[2]!,
-      logprob: values[3]!,
+      logprob: Number.isNaN(values[3]!) ? undefined : values[3]!,
       text,
       stopReason: stopReasons[values[4]!],
       generatedTokens: values[5]!,

@@ -13,6 +13,7 @@ export function toWireOptions(options: GenerateOptions): WireGenerateOptions {
     topP: number('topP', topP),
     minP: number('minP', minP),
     repetitionPenalty: number('repetitionPenalty', repetitionPenalty),
+    logprobs: options.logprobs === true,
     stop: (typeof stop === 'string' ? [stop] : [...stop]).map((text) => string('stop', text)),
   };
 }

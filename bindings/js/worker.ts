@@ -66,6 +66,7 @@ const promptOnly: WireGenerateOptions = {
   minP: 0,
   repetitionPenalty: 1,
   seed: 0,
+  logprobs: false,
   stop: [],
 };
 
@@ -146,7 +147,7 @@ export function createHost(
         if (firstAt === 0) firstAt = lastAt;
         if (step.kind === 'token' || step.text !== '') {
           const { text, id, logprob } = step;
-          const piece = id < 0 ? { text, id } : { text, id, logprob };
+          const piece = logprob === undefined ? { text, id } : { text, id, logprob };
           send({ kind: 'piece', call: job.call, piece });
           posted++;
           // While the piece travels. What the reader has seen is then in the session, whether it goes on or not.

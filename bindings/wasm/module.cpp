@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -255,7 +256,7 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_create(uint32_t session_numbe
                                                           uint32_t prompt_bytes, uint32_t input_bytes,
                                                           double max_tokens, double temperature, double top_k,
                                                           double top_p, double min_p, double repetition_penalty,
-                                                          double seed) {
+                                                          double seed, uint32_t logprobs) {
   Instance& in = instance();
   Session* session = in.sessions.find(session_number);
   if (!session) return in.out.failed(unknown("session", session_number));
@@ -267,6 +268,7 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_create(uint32_t session_numbe
   options.sampling.min_p = static_cast<float>(min_p);
   options.sampling.repetition_penalty = static_cast<float>(repetition_penalty);
   options.sampling.seed = static_cast<uint64_t>(seed);
+  options.logprobs = logprobs != 0;
   options.stop = unpack_texts(input(input_bytes).subspan(prompt_bytes));
   auto generation = prompt_is_text ? Generation::create(*session, input_text(prompt_bytes), options)
                                    : Generation::create(*session, input_ids(prompt_bytes), options);
@@ -275,8 +277,6 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_create(uint32_t session_numbe
   return in.out.ok({double(in.generations.add(std::move(*generation))), n_prompt_tokens});
 }
 
-// text: what became certain. values: kind (0 prefill, 1 token, 2 done), prompt tokens done, id, log probability,
-// stop reason (1 eos, 2 stop, 3 length), tokens generated so far
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_consume(uint32_t number) {
   Instance& in = instance();
   Generation* generation = in.generations.find(number);
@@ -284,15 +284,19 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_consume(uint32_t number) {
   return in.out.of(generation->consume());
 }
 
+// text: what became certain. values: kind (0 prefill, 1 token, 2 done), prompt tokens done, id, log probability
+// (NaN unless asked for), stop reason (1 eos, 2 stop, 3 length), tokens generated so far
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_step(uint32_t number) {
   Instance& in = instance();
   Generation* generation = in.generations.find(number);
   if (!generation) return in.out.failed(unknown("generation", number));
   auto step = generation->step();
   if (!step) return in.out.failed(std::move(step).error());
-  return in.out.ok({double(step->kind), double(step->n_prompt_done), double(step->id), double(step->logprob),
-                    double(step->stop_reason), double(generation->n_generated())},
-                   std::move(step->text));
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  return in.out.ok(
+      {double(step->kind), double(step->n_prompt_done), double(step->id),
+       step->logprob ? double(*step->logprob) : kNone, double(step->stop_reason), double(generation->n_generated())},
+      std::move(step->text));
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_remove(uint32_t number) {

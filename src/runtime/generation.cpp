@@ -80,7 +80,7 @@ Result<GenerationStep> Generation::token_step() {
   GenerationStep step;
   step.kind = GenerationStep::Kind::kToken;
   step.id = choice.id;
-  step.logprob = sample::log_probability(session_->logits(), choice.id);
+  if (options_.logprobs) step.logprob = sample::log_probability(session_->logits(), choice.id);
   ++n_generated_;
   if (session_->decoder() == nullptr) return step;
   held_ += session_->decoder()->push(choice.id);

@@ -19,6 +19,8 @@ struct GenerateOptions {
   sample::Options sampling;
   // Generation ends before the first of these strings; they are not part of the text.
   std::vector<std::string> stop;
+  // GenerationStep::logprob of every token: one more pass over the vocabulary.
+  bool logprobs = false;
 };
 
 enum class StopReason : uint8_t { kNone, kEos, kStop, kLength };
@@ -29,12 +31,12 @@ struct GenerationStep {
   Kind kind = Kind::kDone;
   // kPrefill: prompt tokens consumed so far.
   uint64_t n_prompt_done = 0;
-  // kToken: the token, the natural logarithm of its probability before any sampling option, and the text that became
-  // certain with it (whole characters; may be empty while a character or a stop string is incomplete).
+  // kToken: the token, where asked for the natural logarithm of its probability before any sampling option, and the
+  // text that became certain with it (whole characters; may be empty while a character or a stop string is incomplete).
   // kDone: the last text, if any was held back for a stop string. Bytes of an incomplete character stay with the
   // session, so that a continued text is whole; Session::flush_text() ends it.
   int32_t id = -1;
-  float logprob = 0;
+  std::optional<float> logprob;
   std::string text;
   // kDone only.
   StopReason stop_reason = StopReason::kNone;

@@ -90,7 +90,7 @@ Sampler::Sampler(const Options& options, size_t vocab_size)
     : options_(options),
       rng_(options.seed),
       seen_(vocab_size),
-      logits_(vocab_size),
+      penalized_(vocab_size),
       weights_(vocab_size),
       buckets_(vocab_size),
       sums_(div_up(vocab_size, kBlock)) {
@@ -137,13 +137,15 @@ Status Sampler::probabilities(std::span<const float> logits, std::span<float> ou
 
 // Logits with the penalty, checked.
 Status Sampler::start(std::span<const float> logits) {
-  SUTRA_ASSERT(logits.size() == logits_.size());
-  std::copy(logits.begin(), logits.end(), logits_.begin());
+  SUTRA_ASSERT(logits.size() == penalized_.size());
+  logits_ = logits;
   if (options_.repetition_penalty != 1) {
+    std::copy(logits.begin(), logits.end(), penalized_.begin());
     for (const int32_t id : history_) {
-      float& logit = logits_[static_cast<size_t>(id)];
+      float& logit = penalized_[static_cast<size_t>(id)];
       logit = logit < 0 ? logit * options_.repetition_penalty : logit / options_.repetition_penalty;
     }
+    logits_ = penalized_;
   }
   const Extremes found = extremes(logits_);
   if (found.has_bad) return fail(ErrorCode::kNonFinite, "a logit is NaN or infinite");
@@ -154,7 +156,15 @@ Status Sampler::start(std::span<const float> logits) {
 }
 
 int32_t Sampler::largest_id() const {
-  return static_cast<int32_t>(std::find(logits_.begin(), logits_.end(), largest_) - logits_.begin());
+  size_t begin = 0;
+  // Whole blocks first, without a branch in them, so that the search vectorises.
+  for (; begin + kBlock < logits_.size(); begin += kBlock) {
+    uint32_t n_found = 0;
+    for (size_t i = begin; i < begin + kBlock; ++i) n_found += logits_[i] == largest_ ? 1U : 0U;
+    if (n_found > 0) break;
+  }
+  return static_cast<int32_t>(std::find(logits_.begin() + static_cast<std::ptrdiff_t>(begin), logits_.end(), largest_) -
+                              logits_.begin());
 }
 
 // The weights after all options, and their sum.

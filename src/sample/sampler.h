@@ -93,7 +93,8 @@ class Sampler {
   std::vector<uint8_t> seen_;     // [V] 1: in history_
   std::vector<int32_t> history_;  // distinct accepted ids
   // Scratch of one sample():
-  std::vector<float> logits_;      // [V] after the penalty
+  std::vector<float> penalized_;   // [V]
+  std::span<const float> logits_;  // [V] after the penalty: the caller's where there is none, else penalized_
   std::vector<float> weights_;     // [V] exp((z - max z) / T); 0: removed
   std::vector<uint16_t> buckets_;  // [V] by distance from the largest logit
   std::vector<double> sums_;       // weights of blocks of ids

@@ -15,7 +15,7 @@ export class FakeEngine {
   readonly sessions = new Map<number, number[]>();
   readonly generations = new Map<
     number,
-    { session: number; prompt: number[]; read: number; left: number; written: number }
+    { session: number; prompt: number[]; read: number; left: number; written: number; logprobs: boolean }
   >();
   threads = 0;
   steps = 0;
@@ -162,10 +162,12 @@ export class FakeEngine {
     promptBytes: number,
     _inputBytes: number,
     maxTokens: number,
+    ...sampling: number[]
   ) {
+    const logprobs = sampling.at(-1) === 1;
     const bytes = this.input(promptBytes);
     const prompt = isText ? [...bytes].map((byte) => byte - 97) : [...new Int32Array(bytes.buffer)];
-    this.generations.set(++this.#last, { session, prompt, read: 0, left: maxTokens, written: 0 });
+    this.generations.set(++this.#last, { session, prompt, read: 0, left: maxTokens, written: 0, logprobs });
     return this.#reply({ values: [this.#last, prompt.length] });
   }
   _sutra_generation_step(number: number) {
@@ -181,7 +183,8 @@ export class FakeEngine {
     const id = ids.length % 26;
     ids.push(id);
     generation.written++;
-    return this.#reply({ text: letter(id), values: [1, generation.read, id, -0.5, 0, generation.written] });
+    const logprob = generation.logprobs ? -0.5 : NaN;
+    return this.#reply({ text: letter(id), values: [1, generation.read, id, logprob, 0, generation.written] });
   }
   _sutra_generation_consume(_number: number) {
     return this.#reply({});

@@ -7,7 +7,7 @@ const letters = 'abcdefghijklmnopqrstuvwxyz';
 
 test('text comes token by token, and the result says why it ended', async () => {
   const { session } = await openSession();
-  const generation = session.generate('ab', { maxTokens: 3, seed: 1 });
+  const generation = session.generate('ab', { maxTokens: 3, seed: 1, logprobs: true });
   const { result } = generation;
   assert.equal(result, undefined);
   const pieces = [];
@@ -21,6 +21,11 @@ test('text comes token by token, and the result says why it ended', async () => 
   assert.deepEqual(generation.result?.usage, { promptTokens: 2, generatedTokens: 3 });
   assert.ok(generation.result.timings.firstTokenMs > 0);
   assert.equal(session.position, 5);
+});
+
+test('probabilities are given where they are asked for', async () => {
+  const { session } = await openSession();
+  for await (const piece of session.generate('ab', { maxTokens: 1 })) assert.deepEqual(piece, { text: 'c', id: 2 });
 });
 
 test('nothing runs until a generation is read, and it can be read once', async () => {

@@ -47,14 +47,15 @@ for (const folder of storyModels)
     });
 
     test('the same seed writes the same text, streamed or whole', async () => {
-      const options = { maxTokens: 40, temperature: 0.8, topP: 0.9, seed: 3 };
+      const options = { maxTokens: 40, temperature: 0.8, topP: 0.9, seed: 3, logprobs: true };
       const pieces: string[] = [];
       const generation = model.generate('Once upon a time', options);
-      for await (const { text, logprob } of generation) {
+      for await (const { text, id, logprob } of generation) {
         pieces.push(text);
-        assert.ok(logprob === undefined || logprob <= 0);
+        assert.ok(id < 0 ? logprob === undefined : logprob! <= 0);
       }
       assert.equal(await model.generate('Once upon a time', options).text(), pieces.join(''));
+      for await (const { logprob } of model.generate('Once', { maxTokens: 3 })) assert.equal(logprob, undefined);
       assert.ok(['length', 'eos'].includes(generation.result!.stopReason));
       assert.ok(generation.result!.timings.decodeTokensPerS > 0);
     });

@@ -44,6 +44,30 @@ std::shared_ptr<const Engine> storyteller() {
 
 }  // namespace
 
+TEST_CASE("log probabilities are those of the model before any sampling option, where they are asked for") {
+  Session session = value_of(Session::create(storyteller()));
+  GenerateOptions options = greedy(3);
+  options.sampling.repetition_penalty = 1.5f;
+  options.logprobs = true;
+  Generation generation = value_of(Generation::create(session, "Once upon a time", options));
+  uint64_t n_checked = 0;
+  for (GenerationStep step; step.stop_reason == StopReason::kNone; step = value_of(generation.step())) {
+    CHECK(step.logprob.has_value() == (step.kind == GenerationStep::Kind::kToken));
+    if (!step.logprob) continue;
+    // The logits that the token was chosen from: its forward pass is yet to come.
+    double sum = 0;
+    for (const float logit : session.logits()) sum += std::exp(static_cast<double>(logit));
+    const double logit = static_cast<double>(session.logits()[static_cast<size_t>(step.id)]);
+    CHECK(std::abs(static_cast<double>(*step.logprob) - (logit - std::log(sum))) < 1e-5);
+    ++n_checked;
+  }
+  CHECK(n_checked == 3);
+
+  options.logprobs = false;
+  Generation silent = value_of(Generation::create(session, "", options));
+  CHECK_FALSE(value_of(silent.step()).logprob.has_value());
+}
+
 TEST_CASE("a token is returned before its forward pass, and nothing depends on who asks for that") {
   const auto engine = storyteller();
   Session session = value_of(Session::create(engine));
