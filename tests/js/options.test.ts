@@ -14,6 +14,7 @@ test('defaults are those of the documentation', () => {
     topP: 1,
     minP: 0,
     repetitionPenalty: 1,
+    logprobs: false,
     stop: [],
   });
 });
