@@ -42,8 +42,8 @@ constexpr Case kCases[] = {{Precision::kA15, 1}, {Precision::kA8, 1}, {Precision
 
 void measure_product(const Bench& bench, const Variant<GemmQ4Fn>& variant, const Case& c, const AlignedBuffer& weights,
                      size_t n_rows) {
-  const AlignedBuffer x_bytes = allocate(q4_activation_bytes(c.n_tokens, kColumns, kGroupSize, c.precision).value());
-  const Q4Activations x{const_cast<std::byte*>(x_bytes.data()), c.n_tokens, kColumns, kGroupSize, c.precision};
+  const AlignedBuffer x_bytes = allocate(activation_bytes(c.n_tokens, kColumns, kGroupSize, c.precision).value());
+  const Activations x{const_cast<std::byte*>(x_bytes.data()), c.n_tokens, kColumns, kGroupSize, c.precision};
   quantize_activations(random_floats(c.n_tokens * kColumns, -0.5f, 0.5f).data(), x, 0, c.n_tokens);
   Floats y(c.n_tokens * n_rows);
   const Q4View w{weights.data(), n_rows, kColumns, kGroupSize};

@@ -18,9 +18,9 @@ void measure_gemm_q8(const Bench& bench) {
     if (!bench.wants(variant.isa)) continue;
     for (const size_t n_tokens : {size_t{1}, size_t{32}}) {
       const AlignedBuffer x_bytes =
-          allocate(q4_activation_bytes(n_tokens, kColumns, Q8View::group_size, Precision::kA14).value());
-      const Q4Activations x{const_cast<std::byte*>(x_bytes.data()), n_tokens, kColumns, Q8View::group_size,
-                            Precision::kA14};
+          allocate(activation_bytes(n_tokens, kColumns, Q8View::group_size, Precision::kA14).value());
+      const Activations x{const_cast<std::byte*>(x_bytes.data()), n_tokens, kColumns, Q8View::group_size,
+                          Precision::kA14};
       quantize_activations(values.data(), x, 0, n_tokens);
       Floats y(n_tokens * kRows);
       const double seconds = seconds_of([&] { variant.fn(w, x, 0, kRows, y.data(), kRows); });

@@ -1,5 +1,5 @@
 #include "bench/kernels/bench.h"
-#include "kernels/quantize_q4/variants.h"
+#include "kernels/activations/variants.h"
 
 namespace sutra::bench {
 
@@ -7,8 +7,8 @@ using namespace sutra::kernels;
 
 void measure_quantize_activations(const Bench& bench) {
   constexpr size_t kColumns = 2048, kGroupSize = 128;
-  const AlignedBuffer bytes = allocate(q4_activation_bytes(1, kColumns, kGroupSize, Precision::kA15).value());
-  const Q4Activations x{const_cast<std::byte*>(bytes.data()), 1, kColumns, kGroupSize, Precision::kA15};
+  const AlignedBuffer bytes = allocate(activation_bytes(1, kColumns, kGroupSize, Precision::kA15).value());
+  const Activations x{const_cast<std::byte*>(bytes.data()), 1, kColumns, kGroupSize, Precision::kA15};
   const Floats values = random_floats(kColumns, -0.5f, 0.5f);
   for (const Variant<QuantizeActivationsFn>& variant : kQuantizeActivationsVariants) {
     if (!bench.wants(variant.isa)) continue;

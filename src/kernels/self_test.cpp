@@ -1,9 +1,9 @@
 #include "kernels/self_test.h"
 
+#include "kernels/activations/self_test.h"
 #include "kernels/float_self_test.h"
 #include "kernels/gemm_q4/self_test.h"
 #include "kernels/gemm_q8/self_test.h"
-#include "kernels/quantize_q4/self_test.h"
 
 namespace sutra::kernels {
 

@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/quantize_q4/activations.h"
+#include "kernels/activations/activations.h"
 
 namespace sutra::kernels {
 
@@ -24,7 +24,7 @@ struct TokenViews {
   const int32_t* sums[kTokens];
   const float* scales[kTokens];
 
-  TokenViews(const Q4Activations& x, size_t token) {
+  TokenViews(const Activations& x, size_t token) {
     for (size_t t = 0; t < kTokens; ++t) {
       bytes[t] = x.bytes(token + t);
       pairs[t] = x.pairs(token + t);
@@ -76,14 +76,13 @@ void multiply_tiles(const View& w, const TokenViews<kTokens>& x, size_t token, s
 }
 
 template <class Inner, Precision P, size_t kTokens, class View>
-void multiply_tile(const View& w, const Q4Activations& x, size_t token, size_t row, size_t last_row, float* y,
+void multiply_tile(const View& w, const Activations& x, size_t token, size_t row, size_t last_row, float* y,
                    size_t y_stride) {
   multiply_tiles<Inner, P, kTokens, 1>(w, TokenViews<kTokens>(x, token), token, row, 0, last_row, y, y_stride);
 }
 
 template <class Inner, Precision P, class View>
-void multiply_rows(const View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y,
-                   size_t y_stride) {
+void multiply_rows(const View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
   if (x.n_tokens == 1) {
     const TokenViews<1> token(x, 0);
     const size_t stream_rows = (last_row - first_row) / (kStreams * View::kTileRows) * View::kTileRows;

@@ -19,7 +19,7 @@ constexpr int kRounds = 40;
 Status warm_up() {
   SUTRA_ASSIGN(const uint64_t q4_bytes, q4_packed_bytes(kRows, kColumns, kQ4MaxGroupSize));
   SUTRA_ASSIGN(const uint64_t q8_bytes, q8_packed_bytes(kRows, kColumns));
-  SUTRA_ASSIGN(const uint64_t x_bytes, q4_activation_bytes(1, kColumns, kQ4MaxGroupSize, Precision::kA15));
+  SUTRA_ASSIGN(const uint64_t x_bytes, activation_bytes(1, kColumns, kQ4MaxGroupSize, Precision::kA15));
   // Weights of zero: their numbers do not matter.
   SUTRA_ASSIGN(const AlignedBuffer q4, AlignedBuffer::create(q4_bytes));
   SUTRA_ASSIGN(const AlignedBuffer q8, AlignedBuffer::create(q8_bytes));
@@ -27,8 +27,8 @@ Status warm_up() {
   std::array<float, kColumns> values;
   values.fill(1.0f);
   std::array<float, kRows> y;
-  const Q4Activations a15{x.data(), 1, kColumns, kQ4MaxGroupSize, Precision::kA15};
-  const Q4Activations a14{x.data(), 1, kColumns, Q8View::group_size, Precision::kA14};
+  const Activations a15{x.data(), 1, kColumns, kQ4MaxGroupSize, Precision::kA15};
+  const Activations a14{x.data(), 1, kColumns, Q8View::group_size, Precision::kA14};
   for (int round = 0; round < kRounds; ++round) {
     quantize_activations(values.data(), a15, 0, 1);
     gemm_q4({q4.data(), kRows, kColumns, kQ4MaxGroupSize}, a15, 0, kRows, y.data(), kRows);

@@ -162,7 +162,7 @@ TEST_CASE("the 8-bit self-test passes for every variant and catches a wrong one"
   CHECK(self_test_gemm_q8(kGemmQ8Variants));
   const Variant<GemmQ8Fn> wrong[] = {
       {Isa::kScalar, "wrong",
-       [](const Q8View& w, const Q4Activations& x, size_t first, size_t last, float* y, size_t stride) {
+       [](const Q8View& w, const Activations& x, size_t first, size_t last, float* y, size_t stride) {
          scalar::gemm_q8(w, x, first, last, y, stride);
          y[1] = std::nextafter(y[1], 1e9f);
        }}};

@@ -52,12 +52,12 @@ inline Q4Matrix random_q4(Random& random, size_t n_rows, size_t n_cols, size_t g
 // Quantised tokens with the buffer that holds them.
 struct QuantizedTokens {
   AlignedBuffer buffer;
-  kernels::Q4Activations x;
+  kernels::Activations x;
 };
 
 inline QuantizedTokens make_tokens(size_t n_tokens, size_t n_cols, size_t group_size, kernels::Precision precision) {
   QuantizedTokens tokens;
-  const uint64_t bytes = kernels::q4_activation_bytes(n_tokens, n_cols, group_size, precision).value();
+  const uint64_t bytes = kernels::activation_bytes(n_tokens, n_cols, group_size, precision).value();
   tokens.buffer = AlignedBuffer::create(bytes).value();
   std::fill(tokens.buffer.bytes().begin(), tokens.buffer.bytes().end(), std::byte{0xff});
   tokens.x = {tokens.buffer.data(), n_tokens, n_cols, group_size, precision};

@@ -83,8 +83,8 @@ TEST_CASE("the size of a 4-bit matrix that does not fit the address space is an 
   CHECK(q4_packed_bytes(1, huge, 128).error().code == ErrorCode::kTooLarge);
   CHECK(q4_packed_bytes(huge, 1, 32).error().code == ErrorCode::kTooLarge);
   CHECK(q4_packed_bytes(uint64_t{1} << 33, uint64_t{1} << 33, 32).error().code == ErrorCode::kTooLarge);
-  CHECK(q4_activation_bytes(huge, 64, 32, Precision::kA8).error().code == ErrorCode::kTooLarge);
-  CHECK(q4_activation_bytes(1, huge, 32, Precision::kA15).error().code == ErrorCode::kTooLarge);
+  CHECK(activation_bytes(huge, 64, 32, Precision::kA8).error().code == ErrorCode::kTooLarge);
+  CHECK(activation_bytes(1, huge, 32, Precision::kA15).error().code == ErrorCode::kTooLarge);
 }
 
 TEST_CASE("an empty 4-bit matrix or an unknown group size is an error") {
@@ -92,7 +92,7 @@ TEST_CASE("an empty 4-bit matrix or an unknown group size is an error") {
   CHECK(q4_packed_bytes(8, 0, 32).error().code == ErrorCode::kInvalidArgument);
   for (const uint64_t group_size : {0u, 8u, 48u, 256u}) {
     CHECK(q4_packed_bytes(16, 256, group_size).error().code == ErrorCode::kInvalidArgument);
-    CHECK(q4_activation_bytes(1, 256, group_size, Precision::kA8).error().code == ErrorCode::kInvalidArgument);
+    CHECK(activation_bytes(1, 256, group_size, Precision::kA8).error().code == ErrorCode::kInvalidArgument);
   }
 }
 

@@ -4,8 +4,8 @@
 #include <limits>
 #include <string>
 
+#include "kernels/activations/variants.h"
 #include "kernels/q4_data.h"
-#include "kernels/quantize_q4/variants.h"
 #include "support/guarded.h"
 #include "support/parity.h"
 
@@ -18,7 +18,7 @@ namespace {
 constexpr Precision kPrecisions[] = {Precision::kA15, Precision::kA8, Precision::kA14};
 
 // Every field of one token against the definitions in the header; empty when all agree.
-std::string check_token(const Q4Activations& x, size_t token, std::span<const float> values) {
+std::string check_token(const Activations& x, size_t token, std::span<const float> values) {
   constexpr size_t kOrder[8] = {0, 2, 4, 6, 1, 3, 5, 7};
   const bool a15 = x.precision == Precision::kA15, a14 = x.precision == Precision::kA14;
   for (size_t group = 0; group < x.n_groups(); ++group) {
@@ -65,7 +65,7 @@ TEST_CASE("every activation quantiser follows the definition, on every tail, and
         const std::vector<float> values = random.normals(n_cols, std::exp2(random.uniform(-20.0f, 20.0f)));
         Guarded<float> x(n_cols, n_cols % 4);
         std::copy(values.begin(), values.end(), x.data());
-        Q4Activations one{nullptr, 1, n_cols, group_size, precision};
+        Activations one{nullptr, 1, n_cols, group_size, precision};
         Guarded<std::byte> buffer(one.token_bytes());
         one.data = buffer.data();
         for_each_available(kQuantizeActivationsVariants, [&](const auto& variant) {

@@ -2,8 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "kernels/activations/self_test.h"
 #include "kernels/gemm_q4/self_test.h"
-#include "kernels/quantize_q4/self_test.h"
 
 using namespace sutra;
 using namespace sutra::kernels;
@@ -11,13 +11,13 @@ using namespace sutra::kernels;
 namespace {
 
 // What one engine's relaxed dot product amounts to.
-void twice_the_product(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y,
+void twice_the_product(const Q4View& w, const Activations& x, size_t first_row, size_t last_row, float* y,
                        size_t y_stride) {
   scalar::gemm_q4(w, x, first_row, last_row, y, y_stride);
   for (size_t i = 0; i < x.n_tokens * y_stride; ++i) y[i] *= 2.0f;
 }
 
-void truncating_quantizer(const float* x, const Q4Activations& out, size_t token) {
+void truncating_quantizer(const float* x, const Activations& out, size_t token) {
   scalar::quantize_activations(x, out, token);
   out.pairs(token)[0] = static_cast<int16_t>(out.pairs(token)[0] - 1);
 }

@@ -103,7 +103,7 @@ struct Inner {
 
 }  // namespace
 
-void gemm_q4(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
+void gemm_q4(const Q4View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
   if (x.precision == Precision::kA15) {
     multiply_rows<Inner, Precision::kA15>(w, x, first_row, last_row, y, y_stride);
   } else {

@@ -5,7 +5,7 @@
 
 namespace sutra::kernels {
 
-void gemm_q4(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
+void gemm_q4(const Q4View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
   SUTRA_ASSERT(w.n_cols == x.n_cols && w.group_size == x.group_size);
   SUTRA_ASSERT(first_row <= last_row && last_row <= w.n_rows);
   SUTRA_ASSERT(first_row % kQ4TileRows == 0);

@@ -22,7 +22,7 @@ int32_t dot_row(const std::byte* blocks, size_t n_blocks, size_t r, const int16_
   return sum;
 }
 
-float dot_token(const Q4View& w, const Q4Activations& x, size_t row, size_t token) {
+float dot_token(const Q4View& w, const Activations& x, size_t row, size_t token) {
   const std::byte* at = w.data + row / kQ4TileRows * w.tile_bytes();
   const size_t r = row % kQ4TileRows;
   float y = 0.0f;
@@ -42,7 +42,7 @@ float dot_token(const Q4View& w, const Q4Activations& x, size_t row, size_t toke
 
 }  // namespace
 
-void gemm_q4(const Q4View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
+void gemm_q4(const Q4View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
   for (size_t token = 0; token < x.n_tokens; ++token) {
     for (size_t row = first_row; row < last_row; ++row) y[token * y_stride + row] = dot_token(w, x, row, token);
   }

@@ -5,7 +5,7 @@
 #include "base/aligned_buffer.h"
 #include "base/half.h"
 #include "base/rng.h"
-#include "kernels/quantize_q4/variants.h"
+#include "kernels/activations/variants.h"
 
 namespace sutra::kernels {
 namespace {
@@ -35,9 +35,9 @@ Status check(std::span<const Variant<GemmQ4Fn>> variants, const Q4View& w, Preci
   // The first token is all ones: its integers are the largest.
   for (size_t i = 0; i < kTokens * kColumns; ++i)
     values[i] = i < kColumns ? 1.0f : static_cast<float>(rng.next_unit() - 0.5);
-  SUTRA_ASSIGN(const uint64_t bytes, q4_activation_bytes(kTokens, kColumns, kGroupSize, precision));
+  SUTRA_ASSIGN(const uint64_t bytes, activation_bytes(kTokens, kColumns, kGroupSize, precision));
   SUTRA_ASSIGN(AlignedBuffer buffer, AlignedBuffer::create(bytes));
-  const Q4Activations x{buffer.data(), kTokens, kColumns, kGroupSize, precision};
+  const Activations x{buffer.data(), kTokens, kColumns, kGroupSize, precision};
   for (size_t t = 0; t < kTokens; ++t) scalar::quantize_activations(values + t * kColumns, x, t);
   float expected[kTokens * kRows];
   float got[kTokens * kRows];

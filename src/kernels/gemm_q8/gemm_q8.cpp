@@ -5,7 +5,7 @@
 
 namespace sutra::kernels {
 
-void gemm_q8(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
+void gemm_q8(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
   SUTRA_ASSERT(w.n_cols == x.n_cols && x.group_size == Q8View::group_size && x.precision == Precision::kA14);
   SUTRA_ASSERT(first_row <= last_row && last_row <= w.n_rows);
   SUTRA_ASSERT(first_row % Q8View::kTileRows == 0);

@@ -16,14 +16,14 @@
 #include <cstddef>
 
 #include "base/error.h"
+#include "kernels/activations/activations.h"
 #include "kernels/gemm_q8/layout.h"
-#include "kernels/quantize_q4/activations.h"
 
 namespace sutra::kernels {
 
-using GemmQ8Fn = void (*)(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y,
+using GemmQ8Fn = void (*)(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y,
                           size_t y_stride);
 
-void gemm_q8(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
+void gemm_q8(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
 
 }  // namespace sutra::kernels

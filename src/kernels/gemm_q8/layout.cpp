@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "base/assert.h"
-#include "kernels/quantize_q4/activations.h"
+#include "kernels/activations/activations.h"
 
 namespace sutra::kernels {
 namespace {

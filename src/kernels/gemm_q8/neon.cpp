@@ -52,7 +52,7 @@ struct Inner {
 
 }  // namespace
 
-void gemm_q8(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
+void gemm_q8(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride) {
   multiply_rows<Inner, Precision::kA14>(w, x, first_row, last_row, y, y_stride);
 }
 

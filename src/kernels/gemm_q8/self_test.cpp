@@ -4,7 +4,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/rng.h"
-#include "kernels/quantize_q4/variants.h"
+#include "kernels/activations/variants.h"
 
 namespace sutra::kernels {
 namespace {
@@ -29,9 +29,9 @@ Status self_test_gemm_q8(std::span<const Variant<GemmQ8Fn>> variants) {
   SUTRA_ASSIGN(AlignedBuffer packed, AlignedBuffer::create(weight_bytes));
   quantize_q8(weights, kRows, kColumns, packed.bytes());
   const Q8View w{packed.data(), kRows, kColumns};
-  SUTRA_ASSIGN(const uint64_t x_bytes, q4_activation_bytes(kTokens, kColumns, Q8View::group_size, Precision::kA14));
+  SUTRA_ASSIGN(const uint64_t x_bytes, activation_bytes(kTokens, kColumns, Q8View::group_size, Precision::kA14));
   SUTRA_ASSIGN(AlignedBuffer buffer, AlignedBuffer::create(x_bytes));
-  const Q4Activations x{buffer.data(), kTokens, kColumns, Q8View::group_size, Precision::kA14};
+  const Activations x{buffer.data(), kTokens, kColumns, Q8View::group_size, Precision::kA14};
   for (size_t t = 0; t < kTokens; ++t) scalar::quantize_activations(values + t * kColumns, x, t);
 
   float expected[kTokens * kRows];

@@ -6,22 +6,22 @@
 namespace sutra::kernels {
 
 namespace scalar {
-void gemm_q8(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
+void gemm_q8(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
 }
 namespace simd128 {
-void gemm_q8(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
+void gemm_q8(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
 }
 namespace relaxed {
-void gemm_q8(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
+void gemm_q8(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
 }
 namespace avx2 {
-void gemm_q8(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
+void gemm_q8(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
 }
 namespace avx512 {
-void gemm_q8(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
+void gemm_q8(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
 }
 namespace neon {
-void gemm_q8(const Q8View& w, const Q4Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
+void gemm_q8(const Q8View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
 }
 
 inline constexpr Variant<GemmQ8Fn> kGemmQ8Variants[] = {

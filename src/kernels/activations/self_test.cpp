@@ -1,4 +1,4 @@
-#include "kernels/quantize_q4/self_test.h"
+#include "kernels/activations/self_test.h"
 
 #include <cstring>
 
@@ -15,7 +15,7 @@ Status check(std::span<const Variant<QuantizeActivationsFn>> variants, Precision
   float x[kColumns];
   Rng rng(1);
   for (float& value : x) value = static_cast<float>(rng.next_unit() - 0.5);
-  SUTRA_ASSIGN(const uint64_t bytes, q4_activation_bytes(1, kColumns, kGroupSize, precision));
+  SUTRA_ASSIGN(const uint64_t bytes, activation_bytes(1, kColumns, kGroupSize, precision));
   SUTRA_ASSIGN(AlignedBuffer expected, AlignedBuffer::create(bytes));
   SUTRA_ASSIGN(AlignedBuffer got, AlignedBuffer::create(bytes));
   scalar::quantize_activations(x, {expected.data(), 1, kColumns, kGroupSize, precision}, 0);

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "kernels/quantize_q4/variants.h"
+#include "kernels/activations/variants.h"
 
 namespace sutra::kernels::neon {
 namespace {
@@ -59,7 +59,7 @@ int32_t store8(int16x8_t xq, int16_t* pairs, int8_t* bytes) {
 }
 
 template <Precision P>
-void quantize(const float* x, const Q4Activations& out, size_t token) {
+void quantize(const float* x, const Activations& out, size_t token) {
   constexpr size_t kPlanes = activation_planes(P);
   int16_t* pairs = out.pairs(token);
   int8_t* bytes = out.bytes(token);
@@ -90,7 +90,7 @@ void quantize(const float* x, const Q4Activations& out, size_t token) {
 
 }  // namespace
 
-void quantize_activations(const float* x, const Q4Activations& out, size_t token) {
+void quantize_activations(const float* x, const Activations& out, size_t token) {
   switch (out.precision) {
     case Precision::kA15: return quantize<Precision::kA15>(x, out, token);
     case Precision::kA8: return quantize<Precision::kA8>(x, out, token);

@@ -47,7 +47,7 @@ constexpr float activation_levels(Precision precision) {
 constexpr size_t activation_planes(Precision precision) { return precision == Precision::kA8 ? 1 : 2; }
 
 // Quantised tokens in a buffer of the caller, who keeps it alive. data is aligned to 16 bytes.
-struct Q4Activations {
+struct Activations {
   std::byte* data = nullptr;
   size_t n_tokens = 0;
   size_t n_cols = 0;
@@ -77,13 +77,13 @@ struct Q4Activations {
 
 // Bytes of the buffer for n_tokens tokens. kInvalidArgument for a group size that is not supported, kTooLarge when it
 // does not fit the address space.
-Result<uint64_t> q4_activation_bytes(uint64_t n_tokens, uint64_t n_cols, uint64_t group_size, Precision precision);
+Result<uint64_t> activation_bytes(uint64_t n_tokens, uint64_t n_cols, uint64_t group_size, Precision precision);
 
 // One token: x has out.n_cols elements; writes token `token` of out.
-using QuantizeActivationsFn = void (*)(const float* x, const Q4Activations& out, size_t token);
+using QuantizeActivationsFn = void (*)(const float* x, const Activations& out, size_t token);
 
-// Quantises tokens first ≤ t < last of x [T, K] into out.data of at least q4_activation_bytes bytes. T, K, group size and
+// Quantises tokens first ≤ t < last of x [T, K] into out.data of at least activation_bytes bytes. T, K, group size and
 // precision are those of `out`. Tokens are independent: threads share the work by them.
-void quantize_activations(const float* x, const Q4Activations& out, size_t first_token, size_t last_token);
+void quantize_activations(const float* x, const Activations& out, size_t first_token, size_t last_token);
 
 }  // namespace sutra::kernels

@@ -2,7 +2,7 @@
 #include <bit>
 #include <limits>
 
-#include "kernels/quantize_q4/variants.h"
+#include "kernels/activations/variants.h"
 
 namespace sutra::kernels::scalar {
 namespace {
@@ -31,7 +31,7 @@ float group_scale(uint32_t max_bits, float levels) {
 
 }  // namespace
 
-void quantize_activations(const float* x, const Q4Activations& out, size_t token) {
+void quantize_activations(const float* x, const Activations& out, size_t token) {
   const float levels = activation_levels(out.precision);
   int16_t* pairs = out.pairs(token);
   int8_t* bytes = out.bytes(token);

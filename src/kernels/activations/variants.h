@@ -1,21 +1,21 @@
 // The table of activation quantisers (contract: activations.h).
 #pragma once
 
-#include "kernels/quantize_q4/activations.h"
+#include "kernels/activations/activations.h"
 
 namespace sutra::kernels {
 
 namespace scalar {
-void quantize_activations(const float* x, const Q4Activations& out, size_t token);
+void quantize_activations(const float* x, const Activations& out, size_t token);
 }
 namespace simd128 {
-void quantize_activations(const float* x, const Q4Activations& out, size_t token);
+void quantize_activations(const float* x, const Activations& out, size_t token);
 }
 namespace avx2 {
-void quantize_activations(const float* x, const Q4Activations& out, size_t token);
+void quantize_activations(const float* x, const Activations& out, size_t token);
 }
 namespace neon {
-void quantize_activations(const float* x, const Q4Activations& out, size_t token);
+void quantize_activations(const float* x, const Activations& out, size_t token);
 }
 
 inline constexpr Variant<QuantizeActivationsFn> kQuantizeActivationsVariants[] = {

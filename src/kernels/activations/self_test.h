@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "kernels/quantize_q4/variants.h"
+#include "kernels/activations/variants.h"
 
 namespace sutra::kernels {
 

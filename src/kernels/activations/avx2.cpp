@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "kernels/quantize_q4/variants.h"
+#include "kernels/activations/variants.h"
 
 namespace sutra::kernels::avx2 {
 namespace {
@@ -68,7 +68,7 @@ __m128i store8(__m128i xq, int16_t* pairs, int8_t* bytes) {
 }
 
 template <Precision P>
-void quantize(const float* x, const Q4Activations& out, size_t token) {
+void quantize(const float* x, const Activations& out, size_t token) {
   constexpr size_t kPlanes = activation_planes(P);
   int16_t* pairs = out.pairs(token);
   int8_t* bytes = out.bytes(token);
@@ -100,7 +100,7 @@ void quantize(const float* x, const Q4Activations& out, size_t token) {
 
 }  // namespace
 
-void quantize_activations(const float* x, const Q4Activations& out, size_t token) {
+void quantize_activations(const float* x, const Activations& out, size_t token) {
   switch (out.precision) {
     case Precision::kA15: return quantize<Precision::kA15>(x, out, token);
     case Precision::kA8: return quantize<Precision::kA8>(x, out, token);
