@@ -44,7 +44,7 @@ uint32_t wait_for_change(const std::atomic<uint32_t>& value, uint32_t old) {
 ThreadPool::ThreadPool(size_t n_threads) {
   SUTRA_ASSERT(n_threads >= 1);
   workers_.reserve(n_threads - 1);
-  for (size_t i = 1; i < n_threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  for (size_t i = 1; i < n_threads; ++i) workers_.emplace_back([this] { work(); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -54,37 +54,41 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run(size_t n, size_t grain, Call call, const void* context) {
-  SUTRA_ASSERT(grain >= 1);
-  const size_t share = round_up(div_up(n, size()), grain);
-  if (workers_.empty() || share >= n) {
+void ThreadPool::run(size_t n, size_t grain, size_t n_pieces, Call call, const void* context) {
+  SUTRA_ASSERT(grain >= 1 && n_pieces >= 1);
+  const size_t piece = round_up(div_up(n, n_pieces), grain);
+  if (workers_.empty() || piece >= n) {
     if (n > 0) call(context, 0, n);
     return;
   }
   call_ = call;
   context_ = context;
   n_ = n;
-  share_ = share;
+  piece_ = piece;
+  next_.store(0, std::memory_order_relaxed);
   pending_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
-  run_share(0);
+  run_pieces();
   uint32_t left = pending_.load(std::memory_order_acquire);
   while (left != 0) left = wait_for_change(pending_, left);
 }
 
-void ThreadPool::run_share(size_t index) const {
-  const size_t first = std::min(n_, index * share_);
-  const size_t last = std::min(n_, first + share_);
-  if (first < last) call_(context_, first, last);
+// Every thread gets beyond the last piece once before the region ends, so next_ cannot wrap.
+void ThreadPool::run_pieces() {
+  for (;;) {
+    const size_t first = next_.fetch_add(1, std::memory_order_relaxed) * piece_;
+    if (first >= n_) return;
+    call_(context_, first, std::min(n_, first + piece_));
+  }
 }
 
-void ThreadPool::work(size_t index) {
+void ThreadPool::work() {
   uint32_t seen = 0;
   for (;;) {
     seen = wait_for_change(generation_, seen);
     if (stop_.load()) return;
-    run_share(index);
+    run_pieces();
     if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
   }
 }

@@ -20,30 +20,31 @@ class ThreadPool {
 
   [[nodiscard]] size_t size() const { return workers_.size() + 1; }
 
-  // Calls body(first, last) on disjoint ranges that cover [0, n), one range a thread, each a multiple
-  // of `grain` long (but the last); returns when all are done. The split depends on n, grain and
-  // size() alone. Not reentrant.
+  // Calls body(first, last) on disjoint ranges that cover [0, n), at most `n_pieces` of them, each a multiple of
+  // `grain` long (but the last); returns when all are done. A thread that is done with one takes the next, so more
+  // pieces than threads even out cores of different speed. Not reentrant.
   template <class Body>
-  void parallel_for(size_t n, size_t grain, const Body& body) {
+  void parallel_for(size_t n, size_t grain, size_t n_pieces, const Body& body) {
     run(
-        n, grain,
+        n, grain, n_pieces,
         [](const void* context, size_t first, size_t last) { (*static_cast<const Body*>(context))(first, last); },
         &body);
   }
 
  private:
   using Call = void (*)(const void* context, size_t first, size_t last);
-  void run(size_t n, size_t grain, Call call, const void* context);
-  void run_share(size_t index) const;
-  void work(size_t index);
+  void run(size_t n, size_t grain, size_t n_pieces, Call call, const void* context);
+  void run_pieces();
+  void work();
 
   std::vector<std::thread> workers_;
   // Written by the caller before `generation_` is advanced, read by workers after they see it.
   Call call_ = nullptr;
   const void* context_ = nullptr;
   size_t n_ = 0;
-  size_t share_ = 0;
+  size_t piece_ = 0;  // length of one
   alignas(64) std::atomic<uint32_t> generation_{0};
+  alignas(64) std::atomic<size_t> next_{0};  // the piece to take next
   alignas(64) std::atomic<uint32_t> pending_{0};
   std::atomic<bool> stop_{false};
 };

@@ -12,12 +12,12 @@
 namespace sutra {
 namespace {
 
-kernels::Q4Activations activations_of(const Q4Matrix& weight, const LinearInput& input, bool int8_activations) {
+kernels::Activations activations_of(const Q4Matrix& weight, const LinearInput& input, bool int8_activations) {
   return {input.quantized, input.n_tokens, weight.n_cols(), weight.group_size(),
           int8_activations ? kernels::Precision::kA8 : kernels::Precision::kA15};
 }
 
-kernels::Q4Activations activations_of(const Q8Matrix& weight, const LinearInput& input) {
+kernels::Activations activations_of(const Q8Matrix& weight, const LinearInput& input) {
   return {input.quantized, input.n_tokens, weight.n_cols(), kernels::Q8View::group_size, kernels::Precision::kA14};
 }
 
@@ -83,10 +83,10 @@ void Linear::multiply(const LinearInput& input, size_t first_row, size_t last_ro
 }
 
 void multiply_all(std::span<const Product> products, ThreadPool& pool) {
-  size_t n_multiplications = 0;
-  for (const Product& p : products) n_multiplications += p.input.n_tokens * p.linear->n_in() * p.linear->n_out();
-  const size_t n_shares = pool.size();
-  share(pool, n_shares, 1, n_multiplications, [&](size_t first, size_t last) {
+  Work work{products.front().input.n_tokens, 0};
+  for (const Product& p : products) work.per_token += p.linear->n_in() * p.linear->n_out();
+  const size_t n_shares = n_pieces(pool, work);
+  pool.parallel_for(n_shares, 1, n_shares, [&](size_t first, size_t last) {
     for (const Product& p : products) {
       const size_t n_out = p.linear->n_out();
       const size_t n_tiles = div_up(n_out, Linear::kTileRows);
@@ -99,7 +99,7 @@ void multiply_all(std::span<const Product> products, ThreadPool& pool) {
 void multiply_add(const Linear& linear, const LinearInput& input, const float* bias, float* scratch, float* residual,
                   ThreadPool& pool) {
   const size_t n_out = linear.n_out();
-  share(pool, n_out, Linear::kTileRows, input.n_tokens * linear.n_in() * n_out, [&](size_t first, size_t last) {
+  share(pool, n_out, Linear::kTileRows, {input.n_tokens, linear.n_in() * n_out}, [&](size_t first, size_t last) {
     linear.multiply(input, first, last, scratch, n_out);
     for (size_t t = 0; t < input.n_tokens; ++t) {
       const size_t at = t * n_out + first;

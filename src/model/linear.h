@@ -65,7 +65,8 @@ struct Product {
   float* y;
   size_t y_stride;
 };
-// Every product in one parallel region, each thread with its share of the rows of each. The inputs are prepared.
+// Every product in one parallel region, each thread with its share of the rows of each. There is at least one, all have
+// the same number of tokens, and the inputs are prepared.
 void multiply_all(std::span<const Product> products, ThreadPool& pool);
 
 // residual [T, N] += W x (+ bias, where it is not null). The products go through `scratch` [T, N].
@@ -77,13 +78,29 @@ void prepare_and_multiply(const Linear& linear, const LinearInput& input, float*
 // What an element costs in element-wise work, in multiplications of a matrix product.
 inline constexpr size_t kElementwiseCost = 16;
 
-// Calls body(first, last) on ranges of n units that together need `n_multiplications`, shared out among the threads in
-// multiples of `grain` units where that many repay waking them.
-template <class Body>
-void share(ThreadPool& pool, size_t n, size_t grain, size_t n_multiplications, const Body& body) {
-  // Fewer are done before another thread has begun.
+// How much there is to do, in multiplications of a matrix product.
+struct Work {
+  size_t n_tokens;
+  size_t per_token;
+};
+
+// Pieces that work is cut into: one where another thread would begin too late, else one a thread. A prompt's are smaller
+// where each is still long enough (some 10 µs) to be worth fetching, because cores differ, by make or by what else runs
+// on them. A single token's are not: its time is that of reading weights, which long stretches read faster.
+inline size_t n_pieces(const ThreadPool& pool, const Work& work) {
   constexpr size_t kWorthSharing = 1 << 16;
-  pool.parallel_for(n, n_multiplications < kWorthSharing ? std::max(n, grain) : grain, body);
+  constexpr size_t kWorthFetching = 1 << 18;
+  constexpr size_t kMostPerThread = 8;
+  const size_t n_multiplications = work.n_tokens * work.per_token;
+  if (n_multiplications < kWorthSharing) return 1;
+  if (work.n_tokens == 1) return pool.size();
+  return std::clamp(n_multiplications / kWorthFetching, pool.size(), kMostPerThread * pool.size());
+}
+
+// Calls body(first, last) on ranges of n units, multiples of `grain` long, that together are `work`.
+template <class Body>
+void share(ThreadPool& pool, size_t n, size_t grain, const Work& work, const Body& body) {
+  pool.parallel_for(n, grain, n_pieces(pool, work), body);
 }
 
 // A float vector of n elements as F32, whatever dtype and (given) shape the file has.

@@ -126,7 +126,7 @@ void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, T
   float* ssm_state = state.field(layout_.fields[kSsm]) + layer * d_state * d_inner;
   // The rows of z follow those of u: where they do not begin at a tile of W_in, channels cannot be shared out.
   const size_t channel_grain = d_inner % kChannelGrain == 0 ? kChannelGrain : d_inner;
-  const size_t cost = n_tokens * d_inner * kElementwiseCost;
+  const Work cost{n_tokens, d_inner * kElementwiseCost};
 
   const LinearInput h{b.x_norm, n_tokens, b.q};
   share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) {
@@ -134,7 +134,7 @@ void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, T
                        b.x_norm + first * d_model});
     block.in_proj.prepare(h, first, last);
   });
-  share(pool, d_inner, channel_grain, n_tokens * d_model * 2 * d_inner,
+  share(pool, d_inner, channel_grain, {n_tokens, d_model * 2 * d_inner},
         [&](size_t first, size_t last) { project(block, h, first, last, b, conv_state); });
 
   // [dt; B; C] = W_x u
@@ -146,7 +146,7 @@ void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, T
   const LinearInput dt_low{b.dt_low, n_tokens, b.q};
   for (size_t t = 0; t < n_tokens; ++t) std::copy_n(b.dt_B_C + t * bc_stride, dt_rank, b.dt_low + t * dt_rank);
   block.dt_proj.prepare(dt_low, 0, n_tokens);
-  share(pool, d_inner, channel_grain, n_tokens * d_inner * (dt_rank + d_state * kElementwiseCost),
+  share(pool, d_inner, channel_grain, {n_tokens, d_inner * (dt_rank + d_state * kElementwiseCost)},
         [&](size_t first, size_t last) { scan(block, dt_low, first, last, b, ssm_state); });
 
   const LinearInput y{b.y, n_tokens, b.q};

@@ -77,7 +77,7 @@ Rwkv7::Buffers Rwkv7::carve(Arena& arena, size_t n_tokens) const {
 
 void Rwkv7::layer_norm(const NormWeights& norm, const float* x, size_t n_tokens, float* y, ThreadPool& pool) const {
   const size_t n_embd = config_.n_embd;
-  share(pool, n_tokens, 1, n_tokens * n_embd * kElementwiseCost, [&](size_t first, size_t last) {
+  share(pool, n_tokens, 1, {n_tokens, n_embd * kElementwiseCost}, [&](size_t first, size_t last) {
     kernels::layer_norm({x + first * n_embd, last - first, n_embd, data(norm.weight), data(norm.bias),
                          config_.layer_norm_eps, y + first * n_embd});
   });
@@ -111,7 +111,7 @@ void Rwkv7::project(size_t layer, const float* x_prev, size_t n_tokens, const Bu
       {&att.v.down, {b.x_v, n_tokens, b.q_v_low}, b.v_low, config_.v_low_rank},
   };
   const std::span<const Product> wanted(products, 3 + n_pairs);
-  const size_t cost = n_tokens * n_embd * kElementwiseCost;
+  const Work cost{n_tokens, n_embd * kElementwiseCost};
   share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) {
     token_shift(mixes, b.x_norm, x_prev, first, last);
     for (const Product& product : wanted) product.linear->prepare(product.input, first, last);
@@ -185,11 +185,11 @@ void Rwkv7::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers&
   // Heads whose channels fill whole tiles of the matrices' rows.
   const size_t head_grain = Linear::kTileRows / std::gcd(Linear::kTileRows, head_size);
   const size_t low_ranks = config_.decay_low_rank + config_.a_low_rank + config_.v_low_rank + config_.gate_low_rank;
-  share(pool, n_head, head_grain, n * (low_ranks + 2 * head_size + kElementwiseCost),
+  share(pool, n_head, head_grain, {n_tokens, n_embd * (low_ranks + 2 * head_size + kElementwiseCost)},
         [&](size_t first, size_t last) { mix_heads(layer, n_tokens, first, last, b, wkv_state); });
 
   const LinearInput y{b.y, n_tokens, b.q};
-  share(pool, n_tokens, 1, n * kElementwiseCost,
+  share(pool, n_tokens, 1, {n_tokens, n_embd * kElementwiseCost},
         [&](size_t first, size_t last) { att.output.prepare(y, first, last); });
   multiply_add(att.output, y, nullptr, b.x_norm, b.x, pool);
 }
@@ -203,13 +203,13 @@ void Rwkv7::channel_mix(size_t layer, State& state, size_t n_tokens, const Buffe
   layer_norm(ffn.ln2, b.x, n_tokens, b.x_norm, pool);
   const kernels::TokenShiftMix mixes[] = {{data(ffn.x_k), b.x_k}};
   const LinearInput x_k{b.x_k, n_tokens, b.q};
-  share(pool, n_tokens, 1, n * kElementwiseCost, [&](size_t first, size_t last) {
+  share(pool, n_tokens, 1, {n_tokens, n_embd * kElementwiseCost}, [&](size_t first, size_t last) {
     token_shift(mixes, b.x_norm, x_prev, first, last);
     ffn.key.prepare(x_k, first, last);
   });
   std::copy_n(b.x_norm + n - n_embd, n_embd, x_prev);
 
-  share(pool, dim_ffn, Linear::kTileRows, n * dim_ffn, [&](size_t first, size_t last) {
+  share(pool, dim_ffn, Linear::kTileRows, {n_tokens, n_embd * dim_ffn}, [&](size_t first, size_t last) {
     ffn.key.multiply(x_k, first, last, b.ffn_k, dim_ffn);
     for (size_t t = 0; t < n_tokens; ++t) {
       float* k = b.ffn_k + t * dim_ffn + first;
@@ -217,7 +217,7 @@ void Rwkv7::channel_mix(size_t layer, State& state, size_t n_tokens, const Buffe
     }
   });
   const LinearInput k{b.ffn_k, n_tokens, b.q};
-  share(pool, n_tokens, 1, n_tokens * dim_ffn * kElementwiseCost,
+  share(pool, n_tokens, 1, {n_tokens, dim_ffn * kElementwiseCost},
         [&](size_t first, size_t last) { ffn.value.prepare(k, first, last); });
   multiply_add(ffn.value, k, nullptr, b.x_norm, b.x, pool);
 }
