@@ -6,6 +6,7 @@
 #include "text/tokenizer_data.h"
 #include "text/tokenizer_load.h"
 #include "text/utf8.h"
+#include "text/world_vocabulary.h"
 
 namespace sutra::text {
 
@@ -18,7 +19,18 @@ Result<Tokenizer> Tokenizer::from_json(std::span<const std::byte> tokenizer_json
   return Tokenizer(data);
 }
 
+Result<Tokenizer> Tokenizer::from_world_vocabulary(std::span<const std::byte> file) {
+  const auto data = std::make_shared<TokenizerData>();
+  SUTRA_TRY(load_world_vocabulary(file, *data));
+  return Tokenizer(data);
+}
+
+Result<Tokenizer> Tokenizer::from_file(std::span<const std::byte> file) {
+  return looks_like_world_vocabulary(file) ? from_world_vocabulary(file) : from_json(file);
+}
+
 Encoding Tokenizer::encode(std::string_view utf8, bool add_special) const {
+  if (!data_->longest_match.empty()) return data_->longest_match.encode(utf8);
   return Encoder(*data_, utf8).run(add_special);
 }
 

@@ -1,4 +1,5 @@
-// Text to token ids and back: byte-level BPE as described by a Hugging Face tokenizer.json.
+// Text to token ids and back: byte-level BPE as described by a Hugging Face tokenizer.json, and RWKV's World
+// vocabulary (text/world_vocabulary.h), which takes the longest token at each place and has no special ones.
 //
 // encode: text -> added tokens cut out -> normalizer -> pre-tokenizer (words) -> BPE merges -> ids
 // decode: ids -> bytes of the tokens, one after the other -> UTF-8 with U+FFFD for every ill-formed part
@@ -42,8 +43,8 @@ struct Offset {
 
 struct Encoding {
   std::vector<int32_t> ids;
-  // One per id. A token that holds a part of a character reports the whole character; a special token
-  // that was added reports {0, 0}.
+  // One per id. A token that holds a part of a character reports the whole character (the World vocabulary: its
+  // bytes); a special token that was added reports {0, 0}.
   std::vector<Offset> offsets;
 };
 
@@ -53,9 +54,13 @@ struct TokenizerData;
 class Tokenizer {
  public:
   static Result<Tokenizer> from_json(std::span<const std::byte> tokenizer_json);
+  // rwkv_vocab_v20230424.txt. Errors: those of text/world_vocabulary.h.
+  static Result<Tokenizer> from_world_vocabulary(std::span<const std::byte> file);
+  // Either, told by its first bytes.
+  static Result<Tokenizer> from_file(std::span<const std::byte> file);
 
   // Any bytes: each maximal ill-formed part of UTF-8 counts as one U+FFFD, and its offsets are those of
-  // the ill-formed bytes. add_special adds what the file's post-processor adds around a text; special
+  // the ill-formed bytes; the World vocabulary has tokens for them as they are. add_special adds what the file's post-processor adds around a text; special
   // tokens written out in the text are recognised in either case.
   // Time O(n log n) in the bytes of the text, whatever they are.
   [[nodiscard]] Encoding encode(std::string_view utf8, bool add_special = true) const;

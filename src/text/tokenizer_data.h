@@ -7,6 +7,7 @@
 
 #include "text/added_tokens.h"
 #include "text/bpe.h"
+#include "text/longest_match.h"
 #include "text/pretokenize.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_file.h"
@@ -22,6 +23,9 @@ struct TokenizerData {
 
   Vocabulary vocabulary;
   std::vector<uint8_t> flags;  // by id
+
+  // RWKV World: where it is not empty, everything below is of no use.
+  LongestMatch longest_match;
 
   // BPE
   MergeTable merges;

@@ -1,0 +1,146 @@
+#include "text/world_vocabulary.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/byte_alphabet.h"
+#include "text/utf8.h"
+
+namespace sutra::text {
+namespace {
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+template <class T>
+std::optional<T> take_number(std::string_view& text, int base = 10) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return value;
+}
+
+bool take(std::string_view& text, std::string_view expected) {
+  if (!text.starts_with(expected)) return false;
+  text.remove_prefix(expected.size());
+  return true;
+}
+
+// After the backslash. False: Python has no such escape.
+bool take_escape(std::string_view& text, bool is_bytes, std::string& out) {
+  static constexpr std::string_view kNames = "abfnrtv\\'\"";
+  static constexpr std::string_view kValues = "\a\b\f\n\r\t\v\\'\"";
+  if (text.empty()) return false;
+  const char name = text.front();
+  text.remove_prefix(1);
+  if (const size_t at = kNames.find(name); at != std::string_view::npos) {
+    out += kValues[at];
+    return true;
+  }
+  const size_t n_digits = name == 'x' ? 2 : is_bytes ? 0 : name == 'u' ? 4 : name == 'U' ? 8 : 0;
+  if (n_digits == 0 || text.size() < n_digits) return false;
+  std::string_view digits = text.substr(0, n_digits);
+  const auto value = take_number<uint32_t>(digits, 16);
+  if (!value || !digits.empty()) return false;
+  text.remove_prefix(n_digits);
+  if (is_bytes) {
+    out += static_cast<char>(*value);
+    return true;
+  }
+  const bool is_character = *value <= 0x10ffff && (*value < 0xd800 || *value > 0xdfff);
+  if (is_character) append_utf8(out, *value);
+  return is_character;
+}
+
+// A Python literal's bytes; nothing if it is none.
+std::optional<std::string> take_literal(std::string_view& text) {
+  const bool is_bytes = take(text, "b");
+  if (text.empty() || (text.front() != '\'' && text.front() != '"')) return std::nullopt;
+  const char quote = text.front();
+  text.remove_prefix(1);
+  std::string out;
+  while (!text.empty() && text.front() != quote) {
+    const char c = text.front();
+    text.remove_prefix(1);
+    if (c != '\\') {
+      out += c;
+    } else if (!take_escape(text, is_bytes, out)) {
+      return std::nullopt;
+    }
+  }
+  if (!take(text, std::string_view(&quote, 1))) return std::nullopt;
+  return out;
+}
+
+struct Line {
+  int32_t id;
+  std::string bytes;
+};
+
+Result<Line> parse_line(std::string_view text, size_t number, int32_t limit) {
+  const auto broken = [&](std::string_view what) {
+    return fail(ErrorCode::kMalformed, "line ", number, " of the vocabulary ", what);
+  };
+  const auto id = take_number<int64_t>(text);
+  if (!id || *id < 0 || !take(text, " ")) return broken("does not begin with a token's number");
+  if (*id >= limit) return fail(ErrorCode::kTooLarge, "line ", number, " of the vocabulary has the number ", *id);
+  auto bytes = take_literal(text);
+  if (!bytes || bytes->empty()) return broken("has no literal of a token");
+  const auto n_bytes = take(text, " ") ? take_number<size_t>(text) : std::nullopt;
+  if (!n_bytes || !text.empty()) return broken("does not end with the token's length");
+  if (*n_bytes != bytes->size()) {
+    return broken(concat("says that its token has ", *n_bytes, " bytes; it has ", bytes->size()));
+  }
+  return Line{static_cast<int32_t>(*id), *std::move(bytes)};
+}
+
+}  // namespace
+
+bool looks_like_world_vocabulary(std::span<const std::byte> file) {
+  std::string_view text = text_of(file.first(std::min<size_t>(file.size(), 64)));
+  return take_number<uint32_t>(text) && take(text, " ") && take_literal(text);
+}
+
+Status load_world_vocabulary(std::span<const std::byte> file, TokenizerData& data) {
+  const auto limit = static_cast<int32_t>(std::min(file.size(), static_cast<size_t>(kMaxVocab)));
+  std::vector<Line> lines;
+  std::string_view rest = text_of(file);
+  int32_t largest = 0;
+  size_t n_bytes = 0;
+  for (size_t number = 1; !rest.empty(); ++number) {
+    std::string_view text = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), text.size() + 1));
+    if (text.ends_with('\r')) text.remove_suffix(1);
+    SUTRA_ASSIGN(Line line, parse_line(text, number, limit));
+    largest = std::max(largest, line.id);
+    n_bytes += line.bytes.size();
+    if (n_bytes > kMaxWorldTokenBytes) {
+      return fail(ErrorCode::kTooLarge, "the vocabulary's tokens have more than ", kMaxWorldTokenBytes, " bytes");
+    }
+    lines.push_back(std::move(line));
+  }
+  if (lines.empty()) return fail(ErrorCode::kMalformed, "the vocabulary is empty");
+
+  const size_t n_ids = static_cast<size_t>(largest) + 1;
+  data.vocabulary = Vocabulary(n_ids);
+  data.flags.assign(n_ids, 0);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (!data.vocabulary.insert(lines[i].id, spell_bytes(lines[i].bytes))) {
+      return fail(ErrorCode::kMalformed, "line ", i + 1,
+                  " of the vocabulary has a number or a token for a second time");
+    }
+  }
+  std::vector<LongestMatch::Token> tokens;
+  tokens.reserve(lines.size());
+  for (const Line& line : lines) tokens.push_back({line.bytes, line.id});
+  std::ranges::sort(tokens, {}, &LongestMatch::Token::bytes);
+  data.longest_match = LongestMatch(tokens);
+  return {};
+}
+
+}  // namespace sutra::text
