@@ -50,6 +50,17 @@ export async function openNeeded(folder: Folder, name: string): Promise<OpenFile
   return (await folder.open(name)) ?? raiseMissing(folder, name);
 }
 
+/** In the order of preference: Hugging Face's file, RWKV's World vocabulary. */
+const tokenizerNames = ['tokenizer.json', 'rwkv_vocab_v20230424.txt'] as const;
+
+export async function openTokenizer(folder: Folder): Promise<OpenFile> {
+  for (const name of tokenizerNames) {
+    const file = await folder.open(name);
+    if (file) return file;
+  }
+  return raiseMissing(folder, tokenizerNames[0]);
+}
+
 /** The weight files in order; the first is already open. */
 export async function openWeights(folder: Folder): Promise<{ names: readonly string[]; first: OpenFile }> {
   const only = folder.weights?.length === 1 ? folder.weights[0]! : 'model.safetensors';
@@ -103,7 +114,8 @@ async function readText(file: OpenFile): Promise<string> {
 
 const additions: Record<string, string> = {
   'config.json': 'Add the config.json that belongs to the weights: choose the whole folder of the model.',
-  'tokenizer.json': 'Add the tokenizer.json that belongs to the model, or pass tokenizer: false to use token ids.',
+  'tokenizer.json':
+    'Add the tokenizer.json or rwkv_vocab_v20230424.txt that belongs to the model, or pass tokenizer: false to use token ids.',
   'model.safetensors': 'Add model.safetensors, or all its parts with model.safetensors.index.json.',
 };
 

@@ -1,6 +1,6 @@
 // Loading: from a model's files into the engine, chunk by chunk, with progress, checks and cancellation.
 import { raise, raiseIfAborted, rethrow, SutraError } from './errors.ts';
-import { type Folder, openFolder, openNeeded, openWeights, readBytes } from './folder.ts';
+import { type Folder, openFolder, openNeeded, openTokenizer, openWeights, readBytes } from './folder.ts';
 import type { Heap } from './heap.ts';
 import { yieldToEventLoop } from './platform.ts';
 import type { LoadRequest } from './protocol.ts';
@@ -30,7 +30,7 @@ export async function loadModel(engine: Promise<RunningEngine>, context: LoadCon
         return started;
       }),
       openNeeded(folder, 'config.json'),
-      wantsTokenizer ? openNeeded(folder, 'tokenizer.json') : undefined,
+      wantsTokenizer ? openTokenizer(folder) : undefined,
       openWeights(folder),
     ] as const);
     loading.expect([config, tokenizer, weights.first], [...weights.names]);
@@ -53,7 +53,7 @@ export async function loadModel(engine: Promise<RunningEngine>, context: LoadCon
 /** A tokenizer without a model; returns its vocabulary. */
 export async function loadTokenizer(engine: Promise<RunningEngine>, context: LoadContext): Promise<number> {
   return withoutStaleCache(context, async (loading) => {
-    const [{ heap }, file] = await settleAll([engine, openNeeded(loading.folder, 'tokenizer.json')] as const);
+    const [{ heap }, file] = await settleAll([engine, openTokenizer(loading.folder)] as const);
     loading.expect([file], []);
     const vocabulary = heap.tokenizerLoad(await loading.readSmall(heap, file));
     loading.report('ready');

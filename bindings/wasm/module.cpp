@@ -191,7 +191,7 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_finish() {
 // A tokenizer without a model. values: its vocabulary
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_tokenizer_load(uint32_t size_bytes) {
   Instance& in = instance();
-  auto tokenizer = text::Tokenizer::from_json(input(size_bytes));
+  auto tokenizer = text::Tokenizer::from_file(input(size_bytes));
   if (!tokenizer) return in.out.failed(std::move(tokenizer).error());
   in.tokenizer.emplace(std::move(*tokenizer));
   return in.out.ok({double(in.tokenizer->vocab_size())});

@@ -10,12 +10,12 @@ struct Options {
   bool json = false;
 };
 
-Json describe(const std::string& path, const SafetensorsHeader& header, uint64_t file_bytes) {
+Json describe(const std::string& path, const TensorTable& table) {
   Json metadata = Json::object();
-  for (const auto& [key, value] : header.metadata) metadata[key] = value;
+  for (const auto& [key, value] : table.metadata) metadata[key] = value;
   Json tensors = Json::array();
   uint64_t n_elements = 0;
-  for (const TensorEntry& entry : header.tensors) {
+  for (const TensorEntry& entry : table.tensors) {
     Json shape = Json::array();
     for (const uint64_t dim : entry.shape.dims()) shape.push_back(dim);
     tensors.push_back({{"name", entry.name},
@@ -25,20 +25,20 @@ Json describe(const std::string& path, const SafetensorsHeader& header, uint64_t
     n_elements += entry.shape.n_elements();
   }
   return {{"file", path},
-          {"format", "safetensors"},
-          {"bytes", file_bytes},
+          {"format", table.format},
+          {"bytes", table.file_bytes},
           {"metadata", std::move(metadata)},
-          {"n_tensors", header.tensors.size()},
+          {"n_tensors", table.tensors.size()},
           {"n_elements", n_elements},
           {"tensors", std::move(tensors)}};
 }
 
-void print_table(const std::string& path, const SafetensorsHeader& header, uint64_t file_bytes) {
-  std::printf("%s: safetensors, %llu bytes, %zu tensors\n", path.c_str(), static_cast<unsigned long long>(file_bytes),
-              header.tensors.size());
-  for (const auto& [key, value] : header.metadata)
+void print_table(const std::string& path, const TensorTable& table) {
+  std::printf("%s: %s, %llu bytes, %zu tensors\n", path.c_str(), std::string(table.format).c_str(),
+              static_cast<unsigned long long>(table.file_bytes), table.tensors.size());
+  for (const auto& [key, value] : table.metadata)
     std::printf("  %s = %s\n", printable(key).c_str(), printable(value).c_str());
-  for (const TensorEntry& entry : header.tensors) {
+  for (const TensorEntry& entry : table.tensors) {
     std::printf("  %-5s %-20s %12llu  %s\n", std::string(dtype_name(entry.dtype)).c_str(),
                 entry.shape.to_string().c_str(), static_cast<unsigned long long>(entry.end - entry.begin),
                 printable(entry.name).c_str());
@@ -52,12 +52,11 @@ Status run(const Options& options) {
     files = std::move(paths.weights);
   }
   for (const std::string& path : files) {
-    SUTRA_ASSIGN(const SafetensorsHeader header, read_safetensors_header(path));
-    SUTRA_ASSIGN(const InputFile file, InputFile::open(path));
+    SUTRA_ASSIGN(const TensorTable table, read_tensor_table(path));
     if (options.json) {
-      print_json(describe(path, header, file.size()));
+      print_json(describe(path, table));
     } else {
-      print_table(path, header, file.size());
+      print_table(path, table);
     }
   }
   return {};
@@ -67,7 +66,7 @@ Status run(const Options& options) {
 
 Run add_inspect(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("FILE", options->path, "a .safetensors file or a model folder")->required();
+  app.add_option("FILE", options->path, "a .safetensors, .pth or .pt file, or a model folder")->required();
   app.add_flag("--json", options->json, "one JSON object a file");
   return [options] { return run(*options); };
 }

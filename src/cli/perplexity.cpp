@@ -19,7 +19,7 @@ struct Options {
 Status run(const Options& options) {
   SUTRA_ASSIGN(std::shared_ptr<const Engine> engine, options.model.load());
   if (engine->tokenizer() == nullptr) {
-    return fail(ErrorCode::kNotFound, "the model has no tokenizer.json: name one with --tokenizer");
+    return fail(ErrorCode::kNotFound, "the model has no tokenizer: name one with --tokenizer");
   }
   SUTRA_ASSIGN(const std::string text, read_text_file(options.text, kMaxTextBytes));
   SUTRA_ASSIGN(PerplexityJob job,

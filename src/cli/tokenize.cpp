@@ -56,7 +56,9 @@ Status run(const Options& options) {
 
 Run add_tokenize(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("--tokenizer", options->tokenizer, "tokenizer.json, or a folder that holds one")->required();
+  app.add_option("--tokenizer", options->tokenizer,
+                 "tokenizer.json, rwkv_vocab_v20230424.txt, or a folder that holds one")
+      ->required();
   app.add_flag("--decode", options->decode, "ids to text");
   app.add_flag("--no-special", options->no_special, "neither add special tokens nor show them when decoding");
   app.add_flag("--offsets", options->offsets, "byte offsets of every token in the original text");

@@ -10,6 +10,7 @@ namespace sutra {
 namespace {
 
 constexpr std::string_view kIndexName = "model.safetensors.index.json";
+constexpr std::string_view kSafetensors = ".safetensors";
 constexpr std::string_view kSingleName = "model.safetensors";
 
 bool is_plain_file_name(std::string_view name) {
@@ -116,35 +117,46 @@ Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view sou
   return index;
 }
 
+// The one file of weights under another name than kSingleName; safetensors before files of torch.save.
+static Result<std::vector<std::string>> choose_weights(std::span<const std::string> names) {
+  std::vector<std::string> safetensors, torch;
+  for (const std::string& name : names) {
+    if (name.ends_with(kSafetensors)) safetensors.push_back(name);
+    if (name.ends_with(".pth") || name.ends_with(".pt") || name == "pytorch_model.bin") torch.push_back(name);
+  }
+  std::vector<std::string>& found = safetensors.empty() ? torch : safetensors;
+  if (found.empty()) {
+    return fail(ErrorCode::kNotFound, "the model folder has neither ", kSingleName, " nor ", kIndexName,
+                " nor any other .safetensors or .pth file");
+  }
+  if (found.size() > 1) {
+    return fail(ErrorCode::kInvalidArgument, "the model folder has ", found.size(), " files of weights, among them '",
+                printable(found[0]), "' and '", printable(found[1]), "'; expected ", kSingleName, " or ", kIndexName);
+  }
+  return std::move(found);
+}
+
 Result<ModelFiles> choose_model_files(std::span<const std::string> names) {
   const auto present = [&](std::string_view name) -> std::optional<std::string> {
     if (std::ranges::find(names, name) == names.end()) return std::nullopt;
     return std::string(name);
   };
   ModelFiles files;
-  if (!present("config.json")) return fail(ErrorCode::kNotFound, "the model folder has no config.json");
-  files.config = "config.json";
-  files.tokenizer = present("tokenizer.json");
+  files.config = present("config.json");
+  for (const std::string_view name : kTokenizerNames) {
+    if (!files.tokenizer) files.tokenizer = present(name);
+  }
   files.tokenizer_config = present("tokenizer_config.json");
   files.generation_config = present("generation_config.json");
   if (present(kSingleName)) {
     files.weights = {std::string(kSingleName)};
-    return files;
+  } else if (present(kIndexName)) {
+    files.index = kIndexName;
+  } else {
+    SUTRA_ASSIGN(files.weights, choose_weights(names));
   }
-  files.index = present(kIndexName);
-  if (files.index) return files;
-  for (const std::string& name : names) {
-    if (name.ends_with(".safetensors")) files.weights.push_back(name);
-  }
-  if (files.weights.empty()) {
-    return fail(ErrorCode::kNotFound, "the model folder has neither ", kSingleName, " nor ", kIndexName,
-                " nor any other .safetensors file");
-  }
-  if (files.weights.size() > 1) {
-    return fail(ErrorCode::kInvalidArgument, "the model folder has ", files.weights.size(),
-                " .safetensors files, among them '", printable(files.weights[0]), "' and '",
-                printable(files.weights[1]), "'; expected ", kSingleName, " or ", kIndexName);
-  }
+  const bool needs_config = files.index || files.weights.front().ends_with(kSafetensors);
+  if (needs_config && !files.config) return fail(ErrorCode::kNotFound, "the model folder has no config.json");
   return files;
 }
 

@@ -27,17 +27,21 @@ struct ShardIndex {
 // character), which could reach outside the model's folder. kTooLarge: over a limit above.
 Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view source);
 
+// In the order of preference: Hugging Face's file, RWKV's World vocabulary.
+inline constexpr std::string_view kTokenizerNames[] = {"tokenizer.json", "rwkv_vocab_v20230424.txt"};
+
 struct ModelFiles {
-  std::string config;                    // config.json
+  std::optional<std::string> config;     // config.json; files of torch.save may do without
   std::optional<std::string> index;      // the shard index; its `files` are then the weights
   std::vector<std::string> weights;      // without an index: the one weights file
-  std::optional<std::string> tokenizer;  // tokenizer.json
+  std::optional<std::string> tokenizer;  // one of kTokenizerNames
   std::optional<std::string> tokenizer_config;
   std::optional<std::string> generation_config;
 };
 
-// Chooses from the plain names of the files in a folder. Weights are model.safetensors; else the index; else
-// the only *.safetensors. kNotFound names what is missing; kInvalidArgument when several could be meant.
+// Chooses from the plain names of the files in a folder. Weights are model.safetensors; else the index; else the only
+// *.safetensors; else the only *.pth, *.pt or pytorch_model.bin. kNotFound names what is missing; kInvalidArgument when
+// several could be meant.
 Result<ModelFiles> choose_model_files(std::span<const std::string> names);
 
 }  // namespace sutra

@@ -1,4 +1,4 @@
-// The one way in for safetensors: a push parser that is fed a file in chunks of any size.
+// The one way in for safetensors: a parser that is given a file from its first byte to its last, in chunks of any size.
 //
 // Each tensor's bytes go to a sink as they come, so the file is never held as a whole: peak = what the sink
 // keeps + header + the caller's chunk. The same code serves a native file, a browser's response body, a File and a
@@ -15,11 +15,12 @@
 #include "base/aligned_buffer.h"
 #include "base/error.h"
 #include "io/safetensors.h"
+#include "io/tensor_reader.h"
 #include "io/tensor_sink.h"
 
 namespace sutra {
 
-class SafetensorsStream {
+class SafetensorsStream final : public TensorReader {
  public:
   // `source` names the file in messages; `file_size` is its size in bytes, against which every length inside is
   // checked before anything is allocated. `sink` must outlive the stream.
@@ -31,7 +32,13 @@ class SafetensorsStream {
   Status feed(std::span<const std::byte> chunk);
 
   // After the last byte: kTruncated when fewer than file_size came.
-  Status finish();
+  Status finish() override;
+
+  [[nodiscard]] ByteRange wanted() const override { return {fed_bytes_, file_size_ - fed_bytes_}; }
+  Status give(std::span<const std::byte> bytes) override { return feed(bytes); }
+  [[nodiscard]] const std::vector<TensorEntry>* tensors() const override {
+    return header_ ? &header_->tensors : nullptr;
+  }
 
   // Once the header is complete, else null: for inspection and for progress.
   [[nodiscard]] const SafetensorsHeader* header() const { return header_ ? &*header_ : nullptr; }

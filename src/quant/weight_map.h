@@ -29,6 +29,12 @@ class WeightMap {
   // The matrix [n_out, n_in] of `name`.qweight, .qzeros and .scales. kNonFinite when a scale is NaN or infinite.
   Result<Q4Matrix> take_awq(std::string_view name, size_t n_out, size_t n_in, size_t group_size);
 
+  // A tensor as the file has it; null for one that is not there or was packed.
+  [[nodiscard]] const Tensor* find(std::string_view name) const { return tensors_.find(name); }
+  // For those who rename tensors: errors of TensorMap.
+  Result<Tensor> take(std::string_view name) { return tensors_.take(name); }
+  Status insert(std::string name, Tensor tensor) { return tensors_.insert(std::move(name), std::move(tensor)); }
+
   // Names of the tensors not taken, sorted.
   [[nodiscard]] std::vector<std::string> names() const;
 

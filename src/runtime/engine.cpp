@@ -4,6 +4,7 @@
 
 #include "kernels/self_test.h"
 #include "kernels/warm_up.h"
+#include "model/blinkdl.h"
 
 namespace sutra {
 namespace {
@@ -12,6 +13,12 @@ constexpr size_t kMaxThreads = 64;
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Result<ModelConfig> parse_config(std::string_view json, std::span<const std::string> overrides) {
+  SUTRA_ASSIGN(JsonObject object, JsonObject::parse(json, "config.json"));
+  for (const std::string& override_text : overrides) SUTRA_TRY(object.override_value(override_text));
+  return read_model_config(object);
 }
 
 }  // namespace
@@ -43,46 +50,60 @@ Result<ModelLoader> ModelLoader::create(const LoadOptions& options) {
 
 Status ModelLoader::set_config(std::span<const std::byte> json, std::span<const std::string> overrides) {
   if (weights_) return fail(ErrorCode::kInvalidArgument, "config.json was given after weights");
-  SUTRA_ASSIGN(JsonObject object, JsonObject::parse(as_text(json), "config.json"));
-  for (const std::string& override_text : overrides) SUTRA_TRY(object.override_value(override_text));
-  SUTRA_ASSIGN(config_, read_model_config(object));
+  overrides_.assign(overrides.begin(), overrides.end());
+  if (json.empty()) return {};
+  SUTRA_ASSIGN(config_, parse_config(as_text(json), overrides_));
   return {};
 }
 
-Status ModelLoader::set_tokenizer(std::span<const std::byte> json) {
-  SUTRA_ASSIGN(tokenizer_, text::Tokenizer::from_json(json));
+Status ModelLoader::set_tokenizer(std::span<const std::byte> file) {
+  SUTRA_ASSIGN(tokenizer_, text::Tokenizer::from_file(file));
   return {};
 }
 
 Status ModelLoader::begin_file(std::string_view name, uint64_t size_bytes) {
-  if (stream_) return fail(ErrorCode::kInvalidArgument, "file '", name, "' begins before the one before it has ended");
-  if (!config_) return fail(ErrorCode::kNotFound, "config.json was not given before file '", name, "'");
+  if (file_) return fail(ErrorCode::kInvalidArgument, "file '", name, "' begins before the one before it has ended");
   if (!weights_) {
     weights_ = std::make_unique<WeightMap>();
-    const std::optional<AwqConfig>& awq = config_->awq;
+    const std::optional<AwqConfig> awq = config_ ? config_->awq : std::nullopt;
     weight_sink_ = std::make_unique<WeightSink>(*weights_, awq ? std::optional(awq->group_size) : std::nullopt);
     inventory_ = std::make_unique<ModelInventory>(*weight_sink_);
   }
-  stream_.emplace(std::string(name), size_bytes, *inventory_);
+  file_ = std::make_unique<TensorFile>(std::string(name), size_bytes, *inventory_);
   return {};
 }
 
-Status ModelLoader::feed(std::span<const std::byte> chunk) {
-  if (!stream_) return fail(ErrorCode::kInvalidArgument, "bytes were given outside of any file");
-  return stream_->feed(chunk);
+Status ModelLoader::feed(std::span<const std::byte> bytes) {
+  if (!file_) return fail(ErrorCode::kInvalidArgument, "bytes were given outside of any file");
+  // A chunk may hold the bytes by which the format is told and more.
+  while (!bytes.empty()) {
+    const auto n = static_cast<size_t>(std::min<uint64_t>(bytes.size(), file_->wanted().size));
+    if (n == 0) return fail(ErrorCode::kMalformed, "more bytes came than the file has");
+    SUTRA_TRY(file_->give(bytes.first(n)));
+    bytes = bytes.subspan(n);
+  }
+  return {};
 }
 
 Status ModelLoader::end_file() {
-  if (!stream_) return fail(ErrorCode::kInvalidArgument, "a file ends that has not begun");
-  const Status status = stream_->finish();
-  stream_.reset();
+  if (!file_) return fail(ErrorCode::kInvalidArgument, "a file ends that has not begun");
+  const Status status = file_->finish();
+  file_.reset();
   return status;
 }
 
 Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
-  if (!config_) return fail(ErrorCode::kNotFound, "config.json was not given");
   if (!weights_) return fail(ErrorCode::kNotFound, "no weight file was given");
-  if (stream_) return fail(ErrorCode::kTruncated, "the last weight file has not ended");
+  if (file_) return fail(ErrorCode::kTruncated, "the last weight file has not ended");
+  if (has_blinkdl_names(*weights_)) {
+    if (!config_) {
+      SUTRA_ASSIGN(const std::string json, blinkdl_config(*weights_));
+      SUTRA_ASSIGN(config_, parse_config(json, overrides_));
+    }
+    SUTRA_TRY(rename_blinkdl(*weights_));
+  }
+  if (!config_)
+    return fail(ErrorCode::kNotFound, "config.json was not given, and the weights' names do not replace it");
   if (tokenizer_ && tokenizer_->vocab_size() > config_->vocab_size()) {
     return fail(ErrorCode::kInvalidArgument, "the tokenizer has ids up to ", tokenizer_->vocab_size() - 1,
                 ", the model's vocabulary ends at ", config_->vocab_size() - 1, ": they do not belong together");

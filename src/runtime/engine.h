@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "io/safetensors_stream.h"
+#include "io/tensor_file.h"
 #include "model/model.h"
 #include "quant/weight_map.h"
 #include "runtime/model_inventory.h"
@@ -75,20 +75,23 @@ class Engine {
   std::unique_ptr<Workspace> workspace_;
 };
 
-// Loads a model from bytes that arrive in any slices: config, optionally a tokenizer, then each weight
-// file in turn. No file is ever held whole. After an error the loader is dead; nothing else is touched.
+// Loads a model from bytes: config, optionally a tokenizer, then each weight file in turn, in any format of
+// io/tensor_file.h. No file is ever held whole. After an error the loader is dead; nothing else is touched.
 class ModelLoader {
  public:
   static Result<ModelLoader> create(const LoadOptions& options);
 
-  // config.json, before the first weight file: it says how the weights are packed. `overrides` replaces values of known keys ("group_norm_epsilon=1e-5").
+  // config.json, before the first weight file: it says how the weights are packed. Checkpoints in BlinkDL's names need
+  // none, and text may then be empty. `overrides` replaces values of known keys ("group_norm_epsilon=1e-5").
   Status set_config(std::span<const std::byte> json, std::span<const std::string> overrides = {});
-  // tokenizer.json
-  Status set_tokenizer(std::span<const std::byte> json);
+  // tokenizer.json, or RWKV's World vocabulary.
+  Status set_tokenizer(std::span<const std::byte> file);
 
-  // One .safetensors file of `size_bytes`: begin_file, feed until all bytes were given, end_file.
+  // One file of `size_bytes`: begin_file, feed the first bytes of wanted() until nothing is wanted, end_file.
+  // Safetensors files are wanted from their first byte to their last.
   Status begin_file(std::string_view name, uint64_t size_bytes);
-  Status feed(std::span<const std::byte> chunk);
+  [[nodiscard]] ByteRange wanted() const { return file_ ? file_->wanted() : ByteRange{}; }
+  Status feed(std::span<const std::byte> bytes);
   Status end_file();
 
   // Builds the model and returns the engine. Needs every weight file.
@@ -98,12 +101,13 @@ class ModelLoader {
   ModelLoader() = default;
   LoadOptions options_;
   std::optional<ModelConfig> config_;
+  std::vector<std::string> overrides_;
   std::optional<text::Tokenizer> tokenizer_;
   // Behind pointers, because each refers to the one before it and a loader may move.
   std::unique_ptr<WeightMap> weights_;
   std::unique_ptr<WeightSink> weight_sink_;
   std::unique_ptr<ModelInventory> inventory_;
-  std::optional<SafetensorsStream> stream_;
+  std::unique_ptr<TensorFile> file_;
 };
 
 // Checks every kernel variant that this build may run against the scalar one, on fixed small data.

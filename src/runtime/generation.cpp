@@ -18,7 +18,9 @@ Result<Generation> Generation::create(Session& session, std::string_view prompt,
   if (prompt.empty()) return create(session, std::vector<int32_t>{}, options);
   const text::Tokenizer* tokenizer = session.engine().tokenizer();
   if (tokenizer == nullptr) {
-    return fail(ErrorCode::kNotFound, "this model was loaded without tokenizer.json: add it, or give token ids");
+    return fail(
+        ErrorCode::kNotFound,
+        "this model was loaded without a tokenizer: add tokenizer.json or rwkv_vocab_v20230424.txt, or give token ids");
   }
   return create(session, tokenizer->encode(prompt, false).ids, options);
 }
@@ -30,7 +32,7 @@ Result<Generation> Generation::create(Session& session, std::vector<int32_t> pro
     if (stop.empty()) return fail(ErrorCode::kInvalidArgument, "a stop string must not be empty");
   }
   if (!options.stop.empty() && session.decoder() == nullptr) {
-    return fail(ErrorCode::kNotFound, "stop strings need tokenizer.json, which this model was loaded without");
+    return fail(ErrorCode::kNotFound, "stop strings need a tokenizer, which this model was loaded without");
   }
   SUTRA_TRY(session.engine().check_ids(prompt_ids));
   if (prompt_ids.empty() && session.logits().empty()) {

@@ -21,20 +21,37 @@ Status feed_file(const std::string& path, ModelLoader& loader) {
   SUTRA_ASSIGN(const InputFile file, InputFile::open(path));
   SUTRA_ASSIGN(AlignedBuffer chunk, AlignedBuffer::create(std::min<uint64_t>(kFileChunkBytes, file.size())));
   SUTRA_TRY(loader.begin_file(name_of(path), file.size()));
-  for (uint64_t offset = 0; offset < file.size();) {
-    SUTRA_ASSIGN(const size_t n_read, file.read_at(offset, chunk.bytes()));
+  for (ByteRange wanted = loader.wanted(); wanted.size > 0; wanted = loader.wanted()) {
+    const auto n_wanted = static_cast<size_t>(std::min<uint64_t>(wanted.size, chunk.size()));
+    SUTRA_ASSIGN(const size_t n_read, file.read_at(wanted.offset, chunk.bytes().first(n_wanted)));
     if (n_read == 0) break;  // the file shrank since it was opened: end_file() says so
     SUTRA_TRY(loader.feed(chunk.bytes().first(n_read)));
-    offset += n_read;
   }
   return loader.end_file();
+}
+
+std::optional<std::string> find_tokenizer(const std::string& folder) {
+  for (const std::string_view name : kTokenizerNames) {
+    std::string path = concat(folder, '/', name);
+    if (InputFile::open(path)) return path;
+  }
+  return std::nullopt;
+}
+
+// Of a tokenizer file, or of the folder that holds one.
+Result<std::string> read_tokenizer_text(const std::string& path) {
+  if (!is_folder(path)) return read_text_file(path, kMaxTextBytes);
+  const auto file = find_tokenizer(path);
+  if (!file)
+    return fail(ErrorCode::kNotFound, "'", path, "' holds no ", kTokenizerNames[0], " and no ", kTokenizerNames[1]);
+  return read_text_file(*file, kMaxTextBytes);
 }
 
 Result<ModelPaths> find_in_folder(const std::string& folder) {
   SUTRA_ASSIGN(const std::vector<std::string> names, list_folder(folder));
   SUTRA_ASSIGN(const ModelFiles files, choose_model_files(names));
   ModelPaths paths;
-  paths.config = folder + "/" + files.config;
+  if (files.config) paths.config = folder + "/" + *files.config;
   if (files.index) {
     SUTRA_ASSIGN(const std::string text, read_text_file(folder + "/" + *files.index, kMaxTextBytes));
     SUTRA_ASSIGN(const ShardIndex index, parse_shard_index(text, *files.index));
@@ -53,38 +70,35 @@ Result<ModelPaths> find_in_folder(const std::string& folder) {
 
 Result<ModelPaths> find_model(const std::string& path) {
   if (is_folder(path)) return find_in_folder(path);
-  if (!path.ends_with(".safetensors")) {
-    SUTRA_TRY(InputFile::open(path));
-    return fail(ErrorCode::kUnsupported, "'", path, "' is neither a folder nor a .safetensors file");
-  }
   SUTRA_TRY(InputFile::open(path));
   ModelPaths paths;
-  paths.config = folder_of(path) + "/config.json";
+  const std::string config = folder_of(path) + "/config.json";
+  if (InputFile::open(config)) paths.config = config;
   paths.weights = {path};
-  const std::string tokenizer = folder_of(path) + "/tokenizer.json";
-  if (InputFile::open(tokenizer)) {
-    paths.tokenizer = tokenizer;
-    paths.companions = {tokenizer};
+  if (const auto tokenizer = find_tokenizer(folder_of(path))) {
+    paths.tokenizer = *tokenizer;
+    paths.companions = {*tokenizer};
   }
   return paths;
 }
 
 Result<text::Tokenizer> load_tokenizer(const std::string& path) {
-  const std::string file = is_folder(path) ? path + "/tokenizer.json" : path;
-  SUTRA_ASSIGN(const std::string json, read_text_file(file, kMaxTextBytes));
-  return text::Tokenizer::from_json(bytes_of(json));
+  SUTRA_ASSIGN(const std::string text, read_tokenizer_text(path));
+  return text::Tokenizer::from_file(bytes_of(text));
 }
 
 Result<std::shared_ptr<const Engine>> load_model_folder(const std::string& path, const FolderOptions& options) {
   SUTRA_ASSIGN(const ModelPaths paths, find_model(path));
   SUTRA_ASSIGN(ModelLoader loader, ModelLoader::create(options.load));
-  SUTRA_ASSIGN(const std::string config, read_text_file(paths.config, kMaxConfigBytes));
+  std::string config;
+  if (!paths.config.empty()) {
+    SUTRA_ASSIGN(config, read_text_file(paths.config, kMaxConfigBytes));
+  }
   SUTRA_TRY(loader.set_config(bytes_of(config), options.overrides));
   const std::string& tokenizer = options.tokenizer_path.empty() ? paths.tokenizer : options.tokenizer_path;
   if (!tokenizer.empty()) {
-    const std::string file = is_folder(tokenizer) ? tokenizer + "/tokenizer.json" : tokenizer;
-    SUTRA_ASSIGN(const std::string json, read_text_file(file, kMaxTextBytes));
-    SUTRA_TRY(loader.set_tokenizer(bytes_of(json)));
+    SUTRA_ASSIGN(const std::string text, read_tokenizer_text(tokenizer));
+    SUTRA_TRY(loader.set_tokenizer(bytes_of(text)));
   }
   for (const std::string& weights : paths.weights) SUTRA_TRY(feed_file(weights, loader));
   return loader.finish();

@@ -7,30 +7,31 @@
 
 #include "io/file.h"
 #include "io/model_files.h"
-#include "io/safetensors_file.h"
+#include "io/tensor_table.h"
 #include "runtime/engine.h"
 
 namespace sutra {
 
 struct ModelPaths {
-  std::string config;
+  std::string config;  // empty where there is none
   std::vector<std::string> weights;
   std::string tokenizer;                // empty where there is none
   std::vector<std::string> companions;  // other small files that belong to the model: copied by the quantizer
 };
 
-// What MODEL names: a folder in the Hugging Face layout, or one .safetensors file with config.json beside it.
+// What MODEL names: a folder in the Hugging Face layout, or one file of weights with config.json beside it; BlinkDL's .pth
+// files need none.
 Result<ModelPaths> find_model(const std::string& path);
 
 struct FolderOptions {
   LoadOptions load;
-  std::string tokenizer_path;          // empty: tokenizer.json beside the model, if there
+  std::string tokenizer_path;          // empty: the one beside the model, if there
   std::vector<std::string> overrides;  // key=value
 };
-// Reads the model in chunks of kFileChunkBytes. Errors: those of ModelLoader, kNotFound, kIo.
+// Reads the model in pieces of kFileChunkBytes. Errors: those of ModelLoader, kNotFound, kIo.
 Result<std::shared_ptr<const Engine>> load_model_folder(const std::string& path, const FolderOptions& options);
 
-// tokenizer.json, or a folder that holds one.
+// A tokenizer file, or a folder that holds one (kTokenizerNames).
 Result<text::Tokenizer> load_tokenizer(const std::string& path);
 
 }  // namespace sutra

@@ -154,6 +154,9 @@ Result<QuantizeReport> quantize_folder(const std::string& model, const std::stri
     return fail(ErrorCode::kInvalidArgument, "the group size must be 32, 64 or 128, found ", options.group_size);
   }
   SUTRA_ASSIGN(const ModelPaths paths, find_model(model));
+  if (paths.config.empty()) {
+    return fail(ErrorCode::kUnsupported, "'", model, "' has no config.json: safetensors folders are quantised so far");
+  }
   SUTRA_ASSIGN(const std::string config_text, read_text_file(paths.config, kMaxConfigBytes));
   SUTRA_ASSIGN(const JsonObject config_json, JsonObject::parse(config_text, "config.json"));
   SUTRA_ASSIGN(const ModelConfig config, read_model_config(config_json));
@@ -165,6 +168,11 @@ Result<QuantizeReport> quantize_folder(const std::string& model, const std::stri
   const std::vector<std::string> linear_names = quantizable_linears(config);
   const std::set<std::string> linears(linear_names.begin(), linear_names.end());
   for (const std::string& path : paths.weights) {
+    SUTRA_ASSIGN(const TensorTable table, read_tensor_table(path));
+    if (table.format != "safetensors") {
+      return fail(ErrorCode::kUnsupported, "'", path, "' is a ", table.format,
+                  " file; safetensors are quantised so far");
+    }
     SUTRA_ASSIGN(const SafetensorsHeader header, read_safetensors_header(path));
     SUTRA_ASSIGN(InputFile file, InputFile::open(path));
     for (const TensorEntry& entry : header.tensors) {

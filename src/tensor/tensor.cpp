@@ -63,6 +63,15 @@ Result<Tensor> Tensor::create(Dtype dtype, const Shape& shape, Contents contents
   return tensor;
 }
 
+Status Tensor::reshape(const Shape& shape) {
+  if (shape.n_elements() != shape_.n_elements()) {
+    return fail(ErrorCode::kShapeMismatch, "expected ", shape.n_elements(), " elements for shape ", shape.to_string(),
+                ", found shape ", shape_.to_string());
+  }
+  shape_ = shape;
+  return {};
+}
+
 Result<Tensor> to_f32(const TensorView& source) {
   if (!is_float(source.dtype)) {
     return fail(ErrorCode::kDtypeMismatch, "expected a float tensor, found ", dtype_name(source.dtype));

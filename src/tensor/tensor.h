@@ -74,6 +74,8 @@ class Tensor {
   [[nodiscard]] std::span<const T> as() const {
     return buffer_.as<T>();
   }
+  // The same elements under another shape of as many; kShapeMismatch otherwise.
+  Status reshape(const Shape& shape);
 
  private:
   Dtype dtype_ = Dtype::kF32;

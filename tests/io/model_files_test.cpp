@@ -74,10 +74,20 @@ TEST_CASE("model folder: one weights file beats an index, an index beats a lone 
   const auto other = choose({"config.json", "weights.safetensors"});
   REQUIRE(other.has_value());
   CHECK(other->weights == std::vector<std::string>{"weights.safetensors"});
+
+  const auto torch = choose({"rwkv.pth", "rwkv_vocab_v20230424.txt"});
+  REQUIRE(torch.has_value());
+  CHECK(torch->weights == std::vector<std::string>{"rwkv.pth"});
+  CHECK(torch->tokenizer == "rwkv_vocab_v20230424.txt");
+  CHECK_FALSE(torch->config.has_value());
+  CHECK(choose({"config.json", "model.safetensors", "pytorch_model.bin"})->weights.front() == "model.safetensors");
+  CHECK(choose({"config.json", "pytorch_model.bin", "training_args.bin"})->weights.front() == "pytorch_model.bin");
 }
 
 TEST_CASE("model folder: says what is missing or ambiguous") {
   CHECK(choose({"model.safetensors"}).error().message == "the model folder has no config.json");
+  CHECK(choose({"w.safetensors", "w.pth"}).error().message == "the model folder has no config.json");
+  CHECK(choose({"a.pth", "b.pt"}).error().code == ErrorCode::kInvalidArgument);
   CHECK(choose({"config.json", "readme.md"}).error().code == ErrorCode::kNotFound);
   const auto ambiguous = choose({"config.json", "a.safetensors", "b.safetensors"});
   REQUIRE_FALSE(ambiguous.has_value());

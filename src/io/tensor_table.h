@@ -1,0 +1,26 @@
+// The tensors of a file of any format that is read, without their data. Native builds only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "io/safetensors.h"
+
+namespace sutra {
+
+struct TensorTable {
+  std::string_view format;  // "safetensors", "torch"
+  uint64_t file_bytes = 0;
+  std::vector<TensorEntry> tensors;
+  std::vector<std::pair<std::string, std::string>> metadata;  // in file order
+};
+
+// The format is told by the file's first bytes, never by its name. Errors: those of the format's reader, with the
+// file's name before them; kUnsupported when it is none that is known.
+Result<TensorTable> read_tensor_table(const std::string& path);
+
+}  // namespace sutra
