@@ -460,8 +460,7 @@ class PickleMachine {
 };
 
 Result<Pickle> Pickle::parse(std::span<const std::byte> bytes, std::span<const std::string_view> allowed) {
-  // Offsets of texts are kept in 32 bits.
-  if (bytes.size() >= (uint64_t{1} << 32)) return fail(ErrorCode::kTooLarge, "the pickle has ", bytes.size(), " bytes");
+  if (bytes.size() > kMaxPickleBytes) return fail(ErrorCode::kTooLarge, "the pickle has ", bytes.size(), " bytes");
   return PickleMachine(bytes, allowed).run();
 }
 

@@ -20,6 +20,7 @@
 
 namespace sutra {
 
+inline constexpr size_t kMaxPickleBytes = size_t{1} << 30;  // offsets of texts are kept in 32 bits
 inline constexpr size_t kMaxPickleOpcodes = size_t{1} << 20;
 inline constexpr size_t kMaxPickleMemo = size_t{1} << 20;
 inline constexpr size_t kMaxPickleDepth = 64;

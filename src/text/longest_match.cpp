@@ -29,10 +29,9 @@ LongestMatch::LongestMatch(std::span<const Token> tokens) {
 }
 
 const LongestMatch::Node* LongestMatch::child(const Node& node, uint8_t byte) const {
-  const auto first = nodes_.begin() + node.first_child;
-  const auto last = first + node.n_children;
-  const auto found = std::lower_bound(first, last, byte, [](const Node& a, uint8_t b) { return a.byte < b; });
-  return found != last && found->byte == byte ? &*found : nullptr;
+  const auto children = std::span(nodes_).subspan(node.first_child, node.n_children);
+  const auto found = std::ranges::lower_bound(children, byte, {}, &Node::byte);
+  return found != children.end() && found->byte == byte ? &*found : nullptr;
 }
 
 Encoding LongestMatch::encode(std::string_view bytes) const {
