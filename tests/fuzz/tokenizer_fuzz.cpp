@@ -1,4 +1,4 @@
-// Any bytes as a tokenizer.json. Promises: no crash; an error has a message; a tokenizer that loads encodes and decodes
+// Any bytes as a tokenizer file of either kind. Promises: no crash; an error has a message; a tokenizer that loads encodes and decodes
 // any text to ids of its vocabulary and to valid UTF-8.
 #include <cstddef>
 #include <span>
@@ -11,7 +11,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace sutra;
-  const auto tokenizer = text::Tokenizer::from_json(std::as_bytes(std::span(data, size)));
+  const auto tokenizer = text::Tokenizer::from_file(std::as_bytes(std::span(data, size)));
   if (!tokenizer) {
     FUZZ_CHECK(!tokenizer.error().message.empty());
     return 0;

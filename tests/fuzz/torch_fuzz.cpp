@@ -22,6 +22,7 @@ void load_file(std::span<const std::byte> file) {
     FUZZ_CHECK(range.offset <= file.size() && range.size <= file.size() - range.offset);
     status = reader.give(file.subspan(range.offset, range.size));
   }
+  if (status) status = reader.finish();
   FUZZ_CHECK(status || !status.error().message.empty());
   FUZZ_CHECK(memory_use().peak_bytes <= 2 * file.size() + (uint64_t{1} << 26) + (uint64_t{1} << 20));
   if (status) FUZZ_CHECK(reader.tensors() != nullptr && reader.tensors()->size() == tensors.size());
