@@ -37,7 +37,7 @@ struct Inputs {
 
 // What a kernel leaves behind: its outputs and the state.
 struct Outputs {
-  static constexpr size_t kMaxResults = 9;
+  static constexpr size_t kMaxResults = 11;
   float y[kMaxResults][kSize];
   float state[kStateSize];
 };
@@ -96,21 +96,49 @@ Status self_test_float_kernels(const FloatTables& tables) {
     const TokenShiftMix mix = {in.row, out.y[7]};
     kernels->token_shift_lerp({in.a, in.row, kTokens, kChannels, &mix, 1});
     kernels->rwkv7_add_bonus({in.a, in.b, in.c, in.row, kTokens, kHeads, kN, out.y[8]});
+    kernels->rwkv6_decay(in.a, kSize, out.y[9]);
+    const TokenShiftDdlerpMix ddlerp_mix = {in.row, in.c, out.y[10]};
+    kernels->token_shift_ddlerp({in.a, in.row, kTokens, kChannels, &ddlerp_mix, 1});
   }));
-  SUTRA_TRY(compare("wkv7", tables.wkv7, in, [&](Wkv7Kernel kernel, Outputs& out) {
-    kernel({.r = in.a,
-            .w = in.b,
-            .k = in.c,
-            .v = in.a,
-            .kk = in.c,
-            .a = in.b,
-            .n_tokens = kTokens,
-            .n_heads = kHeads,
-            .head_size = kN,
-            .first_head = 0,
-            .last_head = kHeads,
-            .state = out.state,
-            .y = out.y[0]});
+  SUTRA_TRY(compare("wkv", tables.wkv, in, [&](const WkvKernels* kernels, Outputs& out) {
+    kernels->wkv4({.w = in.A,
+                   .u = in.row,
+                   .k = in.a,
+                   .v = in.c,
+                   .n_tokens = kTokens,
+                   .n_channels = kChannels,
+                   .first_channel = 0,
+                   .last_channel = kChannels,
+                   .aa = out.state,
+                   .bb = out.state + kChannels,
+                   .pp = out.state + 2 * kChannels,
+                   .y = out.y[0]});
+    kernels->wkv6({.r = in.a,
+                   .w = in.b,
+                   .w_stride = kChannels,
+                   .u = in.row,
+                   .k = in.c,
+                   .v = in.a,
+                   .n_tokens = kTokens,
+                   .n_heads = kHeads,
+                   .head_size = kN,
+                   .first_head = 0,
+                   .last_head = kHeads,
+                   .state = out.state,
+                   .y = out.y[1]});
+    kernels->wkv7({.r = in.a,
+                   .w = in.b,
+                   .k = in.c,
+                   .v = in.a,
+                   .kk = in.c,
+                   .a = in.b,
+                   .n_tokens = kTokens,
+                   .n_heads = kHeads,
+                   .head_size = kN,
+                   .first_head = 0,
+                   .last_head = kHeads,
+                   .state = out.state,
+                   .y = out.y[2]});
   }));
   SUTRA_TRY(compare("selective_scan", tables.selective_scan, in, [&](SelectiveScanKernel kernel, Outputs& out) {
     kernel({.u = in.c,

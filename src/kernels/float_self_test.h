@@ -9,7 +9,7 @@
 #include "kernels/gemm_f/gemm_f.h"
 #include "kernels/norm/norm.h"
 #include "kernels/selective_scan/selective_scan.h"
-#include "kernels/wkv/wkv7.h"
+#include "kernels/wkv/wkv.h"
 
 namespace sutra::kernels {
 
@@ -18,7 +18,7 @@ struct FloatTables {
   std::span<const Variant<GemmFKernel>> gemm_f = gemm_f_variants();
   std::span<const Variant<const NormKernels*>> norm = norm_variants();
   std::span<const Variant<const ElementwiseKernels*>> elementwise = elementwise_variants();
-  std::span<const Variant<Wkv7Kernel>> wkv7 = wkv7_variants();
+  std::span<const Variant<const WkvKernels*>> wkv = wkv_variants();
   std::span<const Variant<SelectiveScanKernel>> selective_scan = selective_scan_variants();
   std::span<const Variant<Conv1dKernel>> conv1d = conv1d_variants();
 };

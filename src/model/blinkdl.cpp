@@ -14,21 +14,63 @@ namespace {
 
 constexpr std::string_view kBlocks = "blocks.";
 
-enum class Change : uint8_t { kNone, kFlatten, kTranspose };
+enum class Change : uint8_t { kNone, kFlatten, kTranspose, kSplitColumns, kSplitPlanes };
 
 struct Rule {
   std::string_view from, to;
   Change change = Change::kNone;
 };
 
-// Whole names outside of blocks, and what follows "blocks.N." in them.
-constexpr Rule kOutside[] = {
+// transformers' words for BlinkDL's, in the order of a name.
+constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+    {"rwkv.", ""},
+    {"embeddings.", "emb."},
+    {".pre_ln.", ".ln0."},
+    {".attention.", ".att."},
+    {".feed_forward.", ".ffn."},
+    {".time_mix_key", ".time_mix_k"},
+    {".time_mix_value", ".time_mix_v"},
+    {".time_mix_receptance", ".time_mix_r"},
+    {".time_mix_gate", ".time_mix_g"},
+};
+
+// Versions 4 to 6, what follows "blocks.N.": one row for all of them, no name means two things.
+constexpr Rule kInsideOld[] = {
+    {"att.time_mix_k", "att.time_mix_k", Change::kFlatten},
+    {"att.time_mix_v", "att.time_mix_v", Change::kFlatten},
+    {"att.time_mix_r", "att.time_mix_r", Change::kFlatten},
+    {"att.time_mix_g", "att.time_mix_g", Change::kFlatten},
+    {"att.time_decay", "att.time_decay", Change::kFlatten},
+    {"att.time_first", "att.time_first", Change::kFlatten},
+    {"att.time_faaaa", "att.time_faaaa", Change::kFlatten},
+    {"att.time_maa_x", "att.time_maa_x", Change::kFlatten},
+    {"att.time_maa_w", "att.time_maa_w", Change::kFlatten},
+    {"att.time_maa_k", "att.time_maa_k", Change::kFlatten},
+    {"att.time_maa_v", "att.time_maa_v", Change::kFlatten},
+    {"att.time_maa_r", "att.time_maa_r", Change::kFlatten},
+    {"att.time_maa_g", "att.time_maa_g", Change::kFlatten},
+    {"att.time_maa_w1", "att.time_maa_w1.", Change::kSplitColumns},
+    {"att.time_maa_w2", "att.time_maa_w2.", Change::kSplitPlanes},
+    {"att.time_decay_w1", "att.time_decay_w1.weight", Change::kTranspose},
+    {"att.time_decay_w2", "att.time_decay_w2.weight", Change::kTranspose},
+    {"ffn.time_mix_k", "ffn.time_mix_k", Change::kFlatten},
+    {"ffn.time_mix_r", "ffn.time_mix_r", Change::kFlatten},
+    {"ffn.time_maa_k", "ffn.time_maa_k", Change::kFlatten},
+    {"ffn.time_maa_r", "ffn.time_maa_r", Change::kFlatten},
+};
+
+// The parts of time_maa_w1 and time_maa_w2.
+constexpr std::string_view kMixNames[] = {"w", "k", "v", "r", "g"};
+constexpr uint64_t kMixes = std::size(kMixNames);
+
+// Version 7: whole names outside of blocks, and what follows "blocks.N." in them.
+constexpr Rule kOutside7[] = {
     {"emb.weight", "model.embeddings.weight"},
     {"head.weight", "lm_head.weight"},
     {"ln_out.weight", "model.norm.weight"},
     {"ln_out.bias", "model.norm.bias"},
 };
-constexpr Rule kInside[] = {
+constexpr Rule kInside7[] = {
     {"ln0.weight", "pre_norm.weight"},
     {"ln0.bias", "pre_norm.bias"},
     {"ln1.weight", "attn_norm.weight"},
@@ -88,25 +130,67 @@ const Rule* find_rule(std::span<const Rule> rules, std::string_view name) {
   return found == rules.end() ? nullptr : &*found;
 }
 
-std::optional<Target> target_of(std::string_view name) {
-  const auto block = take_block(name);
-  const Rule* rule = block ? find_rule(kInside, name) : find_rule(kOutside, name);
-  if (rule == nullptr) return std::nullopt;
-  const std::string prefix = block ? concat("model.layers.", *block, ".") : "";
-  return Target{prefix + std::string(rule->to), rule->change};
+// The version of RWKV by the tensors of its first time mix; names are BlinkDL's.
+enum class Version : uint8_t { k4, k5, k6, k7 };
+
+Version version_of(const WeightMap& weights) {
+  if (weights.contains("blocks.0.att.r_k")) return Version::k7;
+  if (weights.contains("blocks.0.att.time_maa_x")) return Version::k6;
+  return weights.contains("blocks.0.att.ln_x.weight") ? Version::k5 : Version::k4;
 }
 
-Result<Tensor> transposed(const Tensor& tensor) {
-  const uint64_t n_rows = tensor.shape()[0], n_cols = tensor.shape()[1];
-  const size_t element_bytes = dtype_bytes(tensor.dtype());
-  SUTRA_ASSIGN(Tensor out, Tensor::create(tensor.dtype(), {n_cols, n_rows}, Contents::kUndefined));
-  for (size_t row = 0; row < n_rows; ++row) {
-    for (size_t col = 0; col < n_cols; ++col) {
+std::optional<Target> target_of(std::string_view name, Version version) {
+  const bool is_7 = version == Version::k7;
+  const auto block = take_block(name);
+  if (!is_7 && !block) return std::nullopt;
+  const std::span<const Rule> rules = !block ? std::span<const Rule>(kOutside7)
+                                      : is_7 ? std::span<const Rule>(kInside7)
+                                             : kInsideOld;
+  const std::string prefix = !block ? "" : concat(is_7 ? "model.layers." : kBlocks, *block, ".");
+  if (const Rule* rule = find_rule(rules, name)) return Target{prefix + std::string(rule->to), rule->change};
+  // The three parts of a matrix in 4 bits are called after its weight.
+  constexpr std::string_view kWeight = "weight";
+  for (const std::string_view part : {"qweight", "qzeros", "scales"}) {
+    if (!name.ends_with(part)) continue;
+    const std::string whole = concat(name.substr(0, name.size() - part.size()), kWeight);
+    if (const Rule* rule = find_rule(rules, whole)) {
+      return Target{concat(prefix, rule->to.substr(0, rule->to.size() - kWeight.size()), part), Change::kNone};
+    }
+  }
+  return std::nullopt;
+}
+
+// Elements [row][first_col …] of `from`, which has n_cols columns, as the rows of a matrix [to_rows, n_rows].
+Result<Tensor> transposed(const Tensor& from, uint64_t n_cols, uint64_t first_row, uint64_t n_rows, uint64_t first_col,
+                          uint64_t to_rows) {
+  const size_t element_bytes = dtype_bytes(from.dtype());
+  SUTRA_ASSIGN(Tensor out, Tensor::create(from.dtype(), {to_rows, n_rows}, Contents::kUndefined));
+  for (uint64_t row = 0; row < n_rows; ++row) {
+    for (uint64_t col = 0; col < to_rows; ++col) {
       std::memcpy(out.bytes().data() + (col * n_rows + row) * element_bytes,
-                  tensor.bytes().data() + (row * n_cols + col) * element_bytes, element_bytes);
+                  from.bytes().data() + ((first_row + row) * n_cols + first_col + col) * element_bytes, element_bytes);
     }
   }
   return out;
+}
+
+// The matrices of the interpolations in time_maa_w1 [C, 5·R] or time_maa_w2 [5, R, C].
+Status insert_mixes(const Tensor& tensor, const Target& target, WeightMap& weights) {
+  const Shape& shape = tensor.shape();
+  const bool in_columns = target.change == Change::kSplitColumns;
+  if (in_columns ? shape.n_dims() != 2 || shape[1] % kMixes != 0 : shape.n_dims() != 3 || shape[0] != kMixes) {
+    return fail(ErrorCode::kShapeMismatch, "tensor '", printable(target.name), "': expected ",
+                in_columns ? "[C, 5 R]" : "[5, R, C]", ", found shape ", shape.to_string());
+  }
+  const uint64_t n_rows = in_columns ? shape[0] : shape[1];
+  const uint64_t n_cols = in_columns ? shape[1] : shape[2];
+  const uint64_t rank = n_cols / kMixes;
+  for (uint64_t mix = 0; mix < kMixes; ++mix) {
+    SUTRA_ASSIGN(Tensor part, in_columns ? transposed(tensor, n_cols, 0, n_rows, mix * rank, rank)
+                                         : transposed(tensor, n_cols, mix * n_rows, n_rows, 0, n_cols));
+    SUTRA_TRY(weights.insert(concat(target.name, kMixNames[mix], ".weight"), std::move(part)));
+  }
+  return {};
 }
 
 // Dimensions of a tensor that says something about the whole model.
@@ -120,24 +204,30 @@ Result<std::span<const uint64_t>> dims_of(const WeightMap& weights, std::string_
   return tensor->shape().dims();
 }
 
-}  // namespace
-
-bool has_blinkdl_names(const WeightMap& weights) {
-  return weights.contains("emb.weight") && weights.contains("blocks.0.ln1.weight");
+// The keys of each version beside those that all have.
+Result<std::string> config_of_5(const WeightMap& weights) {
+  const bool has_gate = weights.contains("blocks.0.att.gate.weight");
+  const bool per_channel = weights.contains("blocks.0.att.time_faaaa");
+  const Tensor* const decay = weights.find("blocks.0.att.time_decay");
+  const Tensor* const emb = weights.find("emb.weight");
+  if (decay == nullptr || decay->shape().n_dims() == 0 || emb == nullptr || emb->shape().n_dims() != 2) {
+    return fail(ErrorCode::kNotFound, "tensors 'emb.weight' and 'blocks.0.att.time_decay' do not tell the heads");
+  }
+  const uint64_t n_head = std::max<uint64_t>(1, decay->shape()[0]);
+  return concat("\"model_type\": \"rwkv5\", \"model_version\": \"", per_channel ? "5_2" : (has_gate ? "5_1" : "5"),
+                "\", \"head_size\": ", emb->shape()[1] / n_head);
 }
 
-Result<std::string> blinkdl_config(const WeightMap& weights) {
-  if (!weights.contains("blocks.0.att.r_k")) {
-    return fail(ErrorCode::kUnsupported, "the weights are of an RWKV before version 7, which is not supported");
-  }
-  uint32_t n_layer = 0;
-  for (const std::string& name : weights.names()) {
-    std::string_view rest = name;
-    n_layer = std::max(n_layer, take_block(rest).value_or(0) + 1);
-  }
-  SUTRA_ASSIGN(const auto emb, dims_of(weights, "emb.weight", 2));
+Result<std::string> config_of_6(const WeightMap& weights) {
+  SUTRA_ASSIGN(const auto faaaa, dims_of(weights, "blocks.0.att.time_faaaa", 2));
+  SUTRA_ASSIGN(const auto decay_w1, dims_of(weights, "blocks.0.att.time_decay_w1", 2));
+  SUTRA_ASSIGN(const auto maa_w2, dims_of(weights, "blocks.0.att.time_maa_w2", 3));
+  return concat("\"model_type\": \"rwkv6\", \"head_size\": ", faaaa[1], ", \"time_decay_extra_dim\": ", decay_w1[1],
+                ", \"time_mix_extra_dim\": ", maa_w2[1]);
+}
+
+Result<std::string> config_of_7(const WeightMap& weights, uint32_t n_layer) {
   SUTRA_ASSIGN(const auto r_k, dims_of(weights, "blocks.0.att.r_k", 2));
-  SUTRA_ASSIGN(const auto ffn_key, dims_of(weights, "blocks.0.ffn.key.weight", 2));
   SUTRA_ASSIGN(const auto w1, dims_of(weights, "blocks.0.att.w1", 2));
   SUTRA_ASSIGN(const auto a1, dims_of(weights, "blocks.0.att.a1", 2));
   SUTRA_ASSIGN(const auto g1, dims_of(weights, "blocks.0.att.g1", 2));
@@ -147,24 +237,79 @@ Result<std::string> blinkdl_config(const WeightMap& weights) {
     SUTRA_ASSIGN(const auto v1, dims_of(weights, "blocks.1.att.v1", 2));
     v_low_rank = v1[1];
   }
-  // ln_x has 64e-5 whatever the size of a head; token 0 ends a text.
-  return concat("{\"model_type\": \"rwkv7\", \"hidden_size\": ", emb[1], ", \"vocab_size\": ", emb[0],
-                ", \"num_hidden_layers\": ", n_layer, ", \"num_heads\": ", r_k[0], ", \"head_dim\": ", r_k[1],
-                ", \"intermediate_size\": ", ffn_key[0], ", \"decay_low_rank_dim\": ", w1[1],
-                ", \"a_low_rank_dim\": ", a1[1], ", \"gate_low_rank_dim\": ", g1[1],
-                ", \"v_low_rank_dim\": ", v_low_rank,
-                ", \"norm_eps\": 1e-5, \"group_norm_epsilon\": 64e-5, \"tie_word_embeddings\": ",
-                weights.contains("head.weight") ? "false" : "true", ", \"bos_token_id\": 0, \"eos_token_id\": 0}");
+  // ln_x has 64e-5 whatever the size of a head.
+  return concat("\"model_type\": \"rwkv7\", \"num_heads\": ", r_k[0], ", \"head_dim\": ", r_k[1],
+                ", \"decay_low_rank_dim\": ", w1[1], ", \"a_low_rank_dim\": ", a1[1],
+                ", \"gate_low_rank_dim\": ", g1[1], ", \"v_low_rank_dim\": ", v_low_rank,
+                ", \"norm_eps\": 1e-5, \"group_norm_epsilon\": 64e-5");
 }
 
-Status rename_blinkdl(WeightMap& weights) {
+Result<std::string> config_of(const WeightMap& weights, uint32_t n_layer) {
+  const Version version = version_of(weights);
+  if (version == Version::k7) return config_of_7(weights, n_layer);
+  if (version == Version::k6) return config_of_6(weights);
+  if (version == Version::k5) return config_of_5(weights);
+  return std::string("\"model_type\": \"rwkv\"");
+}
+
+}  // namespace
+
+bool has_blinkdl_names(const WeightMap& weights) {
+  return weights.contains("blocks.0.ln1.weight") || weights.contains("rwkv.blocks.0.ln1.weight");
+}
+
+std::string blinkdl_name(std::string_view name) {
+  if (!name.starts_with("rwkv.")) return std::string(name);
+  std::string renamed(name);
+  for (const auto& [word, replacement] : kWords) {
+    if (const size_t at = renamed.find(word); at != std::string::npos) renamed.replace(at, word.size(), replacement);
+  }
+  return renamed;
+}
+
+Result<std::string> blinkdl_config(const WeightMap& weights) {
+  uint32_t n_layer = 0;
   for (const std::string& name : weights.names()) {
-    const auto target = target_of(name);
-    if (!target) continue;
+    std::string_view rest = name;
+    n_layer = std::max(n_layer, take_block(rest).value_or(0) + 1);
+  }
+  SUTRA_ASSIGN(const auto emb, dims_of(weights, "emb.weight", 2));
+  SUTRA_ASSIGN(const auto ffn_key, dims_of(weights, "blocks.0.ffn.key.weight", 2));
+  SUTRA_ASSIGN(const std::string version, config_of(weights, n_layer));
+  // Token 0 ends a text.
+  return concat("{", version, ", \"hidden_size\": ", emb[1], ", \"vocab_size\": ", emb[0],
+                ", \"num_hidden_layers\": ", n_layer, ", \"intermediate_size\": ", ffn_key[0],
+                ", \"tie_word_embeddings\": ", weights.contains("head.weight") ? "false" : "true",
+                ", \"bos_token_id\": 0, \"eos_token_id\": 0}");
+}
+
+Status use_blinkdl_names(WeightMap& weights) {
+  for (const std::string& name : weights.names()) {
+    // A packed matrix is renamed with the first of its parts.
+    const std::string renamed = blinkdl_name(name);
+    if (renamed != name && weights.contains(name)) SUTRA_TRY(weights.rename(name, renamed));
+  }
+  return {};
+}
+
+Status adapt_blinkdl(WeightMap& weights) {
+  const Version version = version_of(weights);
+  for (const std::string& name : weights.names()) {
+    const auto target = target_of(name, version);
+    if (!target || !weights.contains(name)) continue;
+    if (target->change == Change::kNone) {
+      if (target->name != name) SUTRA_TRY(weights.rename(name, target->name));
+      continue;
+    }
     SUTRA_ASSIGN(Tensor tensor, weights.take(name));
-    if (target->change == Change::kFlatten) SUTRA_TRY(tensor.reshape({tensor.shape().n_elements()}));
-    if (target->change == Change::kTranspose && tensor.shape().n_dims() == 2) {
-      SUTRA_ASSIGN(tensor, transposed(tensor));
+    const Shape shape = tensor.shape();
+    if (target->change == Change::kSplitColumns || target->change == Change::kSplitPlanes) {
+      SUTRA_TRY(insert_mixes(tensor, *target, weights));
+      continue;
+    }
+    if (target->change == Change::kFlatten) SUTRA_TRY(tensor.reshape({shape.n_elements()}));
+    if (target->change == Change::kTranspose && shape.n_dims() == 2) {
+      SUTRA_ASSIGN(tensor, transposed(tensor, shape[1], 0, shape[0], 0, shape[1]));
     }
     SUTRA_TRY(weights.insert(target->name, std::move(tensor)));
   }

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "base/overloaded.h"
+
 namespace sutra {
 namespace {
 
@@ -91,6 +93,71 @@ Result<Rwkv7Config> read_rwkv7(const JsonObject& json) {
   return c;
 }
 
+// What transformers' configs of RWKV-4 to RWKV-6 have in common.
+template <class Config>
+Status read_rwkv_sizes(const JsonObject& json, Config& c) {
+  SUTRA_ASSIGN(const uint64_t n_layer, json.required_uint("num_hidden_layers", 1, kMaxLayers));
+  SUTRA_ASSIGN(const uint64_t vocab_size, json.required_uint("vocab_size", 1, kMaxVocab));
+  c.n_layer = static_cast<size_t>(n_layer);
+  c.vocab_size = static_cast<size_t>(vocab_size);
+  SUTRA_ASSIGN(c.n_embd, width(json, "hidden_size"));
+  SUTRA_ASSIGN(const size_t attention_size, width_or(json, "attention_hidden_size", c.n_embd));
+  if (attention_size != c.n_embd) {
+    return fail(ErrorCode::kUnsupported, "config.json: attention_hidden_size must equal hidden_size ", c.n_embd,
+                ", found ", attention_size);
+  }
+  SUTRA_ASSIGN(c.tie_word_embeddings, json.optional_bool("tie_word_embeddings", false));
+  SUTRA_ASSIGN(c.layer_norm_eps, epsilon(json, "layer_norm_epsilon", 1e-5));
+  return {};
+}
+
+// Heads of RWKV-5 and RWKV-6. ln_x has 64e-5 whatever the size of a head; files of tools that used 1e-5 override it.
+template <class Config>
+Status read_rwkv_heads(const JsonObject& json, Config& c) {
+  SUTRA_ASSIGN(c.head_size, width_or(json, "head_size", 64));
+  if (c.n_embd % c.head_size != 0) {
+    return fail(ErrorCode::kMalformed, "config.json: hidden_size ", c.n_embd, " is not a multiple of head_size ",
+                c.head_size);
+  }
+  c.n_head = c.n_embd / c.head_size;
+  SUTRA_ASSIGN(c.group_norm_eps, epsilon(json, "group_norm_epsilon", 64e-5));
+  return {};
+}
+
+Result<Rwkv4Config> read_rwkv4(const JsonObject& json) {
+  Rwkv4Config c{};
+  SUTRA_TRY(read_rwkv_sizes(json, c));
+  SUTRA_ASSIGN(c.dim_ffn, width_or(json, "intermediate_size", 4 * c.n_embd));
+  return c;
+}
+
+Result<Rwkv5Config> read_rwkv5(const JsonObject& json) {
+  Rwkv5Config c{};
+  SUTRA_TRY(read_rwkv_sizes(json, c));
+  SUTRA_TRY(read_rwkv_heads(json, c));
+  SUTRA_ASSIGN(c.dim_ffn, width_or(json, "intermediate_size", c.n_embd * 7 / 2 / 32 * 32));
+  SUTRA_ASSIGN(const std::string version, json.optional_string("model_version", "5_2"));
+  if (version != "5" && version != "5_1" && version != "5_2") {
+    return fail(ErrorCode::kUnsupported, "config.json: 'model_version' must be \"5\", \"5_1\" or \"5_2\", found \"",
+                printable(version), "\"");
+  }
+  c.has_gate = version != "5";
+  c.per_channel_decay = version == "5_2";
+  return c;
+}
+
+Result<Rwkv6Config> read_rwkv6(const JsonObject& json) {
+  Rwkv6Config c{};
+  SUTRA_TRY(read_rwkv_sizes(json, c));
+  SUTRA_TRY(read_rwkv_heads(json, c));
+  SUTRA_ASSIGN(c.dim_ffn, width_or(json, "intermediate_size", c.n_embd * 7 / 2 / 32 * 32));
+  // transformers' code has these ranks built in: twice as large from 4096 channels on.
+  const size_t wide = c.n_embd >= 4096 ? 2 : 1;
+  SUTRA_ASSIGN(c.mix_low_rank, width_or(json, "time_mix_extra_dim", 32 * wide));
+  SUTRA_ASSIGN(c.decay_low_rank, width_or(json, "time_decay_extra_dim", 64 * wide));
+  return c;
+}
+
 Result<MambaConfig> read_mamba(const JsonObject& json) {
   MambaConfig c{};
   SUTRA_ASSIGN(const uint64_t n_layer, json.required_uint("num_hidden_layers", 1, kMaxLayers));
@@ -150,7 +217,7 @@ Result<std::vector<int32_t>> read_token_ids(const JsonObject& json, std::string_
 }  // namespace
 
 std::string_view ModelConfig::architecture_name() const {
-  return std::holds_alternative<Rwkv7Config>(architecture) ? "rwkv7" : "mamba";
+  return std::visit([](const auto& c) { return c.kName; }, architecture);
 }
 
 size_t ModelConfig::vocab_size() const {
@@ -162,8 +229,8 @@ size_t ModelConfig::n_layer() const {
 }
 
 size_t ModelConfig::n_embd() const {
-  if (const auto* rwkv7 = std::get_if<Rwkv7Config>(&architecture)) return rwkv7->n_embd;
-  return std::get<MambaConfig>(architecture).d_model;
+  return std::visit(Overloaded{[](const MambaConfig& c) { return c.d_model; }, [](const auto& c) { return c.n_embd; }},
+                    architecture);
 }
 
 Result<ModelConfig> read_model_config(const JsonObject& json) {
@@ -173,9 +240,15 @@ Result<ModelConfig> read_model_config(const JsonObject& json) {
     SUTRA_ASSIGN(config.architecture, read_rwkv7(json));
   } else if (model_type == "mamba") {
     SUTRA_ASSIGN(config.architecture, read_mamba(json));
+  } else if (model_type == "rwkv") {
+    SUTRA_ASSIGN(config.architecture, read_rwkv4(json));
+  } else if (model_type == "rwkv5") {
+    SUTRA_ASSIGN(config.architecture, read_rwkv5(json));
+  } else if (model_type == "rwkv6") {
+    SUTRA_ASSIGN(config.architecture, read_rwkv6(json));
   } else {
     return fail(ErrorCode::kUnsupported, "config.json: model_type \"", printable(model_type),
-                "\" is not supported; \"rwkv7\" and \"mamba\" are");
+                "\" is not supported; \"rwkv\", \"rwkv5\", \"rwkv6\", \"rwkv7\" and \"mamba\" are");
   }
   SUTRA_ASSIGN(config.awq, read_awq(json));
   SUTRA_ASSIGN(const std::vector<int32_t> bos, read_token_ids(json, "bos_token_id"));

@@ -184,12 +184,7 @@ void Mamba::for_each_linear(const Visit& visit) const {
 }
 
 Result<Workspace> Mamba::create_workspace(size_t max_tokens) const {
-  Arena measure;
-  carve(measure, max_tokens);
-  Workspace workspace;
-  SUTRA_ASSIGN(workspace.buffer, AlignedBuffer::create(measure.used()));
-  workspace.max_tokens = max_tokens;
-  return workspace;
+  return make_workspace(max_tokens, [&](Arena& arena) { carve(arena, max_tokens); });
 }
 
 uint64_t Mamba::weight_bytes() const {

@@ -1,43 +1,9 @@
 #include "model/parameters.h"
 
-#include <cmath>
+#include "model/parameter_list.h"
 
 namespace sutra {
 namespace {
-
-using Initialise = std::function<void(Rng&, std::span<float>)>;
-
-Initialise constant(double value) {
-  return [value](Rng&, std::span<float> values) {
-    for (float& v : values) v = static_cast<float>(value);
-  };
-}
-
-Initialise uniform(double bound) {
-  return [bound](Rng& rng, std::span<float> values) {
-    for (float& v : values) v = static_cast<float>((2 * rng.next_unit() - 1) * bound);
-  };
-}
-
-// f(i) of the index of each channel.
-template <class F>
-Initialise by_channel(const F& f) {
-  return [f](Rng&, std::span<float> values) {
-    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(f(static_cast<double>(i)));
-  };
-}
-
-// A matrix of n_in inputs, uniform within gain / √n_in.
-Initialise fan_in(size_t n_in, double gain) { return uniform(gain / std::sqrt(static_cast<double>(n_in))); }
-
-void add_norm(std::vector<Parameter>& out, const std::string& name, size_t n, Initialise weight = constant(1)) {
-  out.push_back({name + ".weight", {n}, false, std::move(weight)});
-  out.push_back({name + ".bias", {n}, false, constant(0)});
-}
-
-void add_matrix(std::vector<Parameter>& out, const std::string& name, size_t n_out, size_t n_in, Initialise weight) {
-  out.push_back({name + ".weight", {n_out, n_in}, true, std::move(weight)});
-}
 
 // y = W2 f(W1 x) + bias
 void add_low_rank(std::vector<Parameter>& out, const std::string& name, size_t n_embd, size_t rank, Initialise bias) {
@@ -96,7 +62,7 @@ void add_rwkv7_layer(const Rwkv7Config& c, size_t layer, std::vector<Parameter>&
   add_matrix(out, p + "ffn.value", n_embd, c.dim_ffn, fan_in(c.dim_ffn, 0.05));
 }
 
-std::vector<Parameter> rwkv7_parameters(const Rwkv7Config& c) {
+std::vector<Parameter> parameters_of(const Rwkv7Config& c) {
   std::vector<Parameter> out;
   add_matrix(out, "model.embeddings", c.vocab_size, c.n_embd, uniform(1e-2));
   add_norm(out, "model.layers.0.pre_norm", c.n_embd);
@@ -114,7 +80,7 @@ void initialise_dt_bias(Rng& rng, std::span<float> values) {
   }
 }
 
-std::vector<Parameter> mamba_parameters(const MambaConfig& c) {
+std::vector<Parameter> parameters_of(const MambaConfig& c) {
   std::vector<Parameter> out;
   add_matrix(out, "backbone.embeddings", c.vocab_size, c.d_model, uniform(0.02 * std::sqrt(3.0)));
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
@@ -147,8 +113,7 @@ std::vector<Parameter> mamba_parameters(const MambaConfig& c) {
 }  // namespace
 
 std::vector<Parameter> parameters(const ModelConfig& config) {
-  if (const auto* rwkv7 = std::get_if<Rwkv7Config>(&config.architecture)) return rwkv7_parameters(*rwkv7);
-  return mamba_parameters(std::get<MambaConfig>(config.architecture));
+  return std::visit([](const auto& c) { return parameters_of(c); }, config.architecture);
 }
 
 }  // namespace sutra

@@ -1,7 +1,7 @@
 // The parameters of a model by name, shape and the distribution they start from: what a fresh checkpoint holds.
 //
-// Names and shapes are those that the architecture's take() calls ask for (rwkv7.cpp, mamba.cpp); a test loads what is
-// written here, so the two lists cannot drift apart.
+// Names and shapes are those of published checkpoints: what the architecture's take() calls ask for (rwkv7.cpp,
+// mamba.cpp), or BlinkDL's for RWKV-4 to RWKV-6. A test loads what is written here, so the lists cannot drift apart.
 #pragma once
 
 #include <functional>
@@ -22,8 +22,8 @@ struct Parameter {
   std::function<void(Rng& rng, std::span<float> values)> initialise;
 };
 
-// In the order of the forward pass. RWKV-7 starts as its authors' training code does (BlinkDL/RWKV-LM, RWKV-v7), except
-// that matrices which start at zero there start small and random here, so that every kernel has real work; Mamba as in
+// In the order of the forward pass. RWKV starts as its authors' training code does (BlinkDL/RWKV-LM, RWKV-v4 to RWKV-v7),
+// except that matrices which start at zero there start small and random here, so that every kernel has real work; Mamba as in
 // Gu and Dao 2023, section 3.6 and appendix E.2.
 std::vector<Parameter> parameters(const ModelConfig& config);
 

@@ -1,5 +1,7 @@
 #include "model/quantizable.h"
 
+#include "base/overloaded.h"
+
 namespace sutra {
 namespace {
 
@@ -10,24 +12,41 @@ void add_layers(const std::string& prefix, size_t n_layer, std::initializer_list
   }
 }
 
+std::vector<std::string> linears_of(const Rwkv7Config& c) {
+  std::vector<std::string> names = {"model.embeddings"};
+  add_layers("model.layers.", c.n_layer,
+             {"attn.r_proj", "attn.k_proj", "attn.v_proj", "attn.o_proj", "ffn.key", "ffn.value"}, names);
+  if (!c.tie_word_embeddings) names.push_back("lm_head");
+  return names;
+}
+
+std::vector<std::string> linears_of(const MambaConfig& c) {
+  std::vector<std::string> names = {"backbone.embeddings"};
+  add_layers("backbone.layers.", c.n_layer, {"mixer.in_proj", "mixer.out_proj"}, names);
+  if (!c.tie_word_embeddings) names.push_back("lm_head");
+  return names;
+}
+
+template <class Config>
+std::vector<std::string> blinkdl_linears(const Config& c) {
+  std::vector<std::string> names = {"emb"};
+  add_layers(
+      "blocks.", c.n_layer,
+      {"att.receptance", "att.key", "att.value", "att.gate", "att.output", "ffn.key", "ffn.receptance", "ffn.value"},
+      names);
+  if (!c.tie_word_embeddings) names.push_back("head");
+  return names;
+}
+
 }  // namespace
 
 std::vector<std::string> quantizable_linears(const ModelConfig& config) {
-  std::vector<std::string> names;
-  bool tied = false;
-  if (const auto* rwkv7 = std::get_if<Rwkv7Config>(&config.architecture)) {
-    names.push_back("model.embeddings");
-    add_layers("model.layers.", rwkv7->n_layer,
-               {"attn.r_proj", "attn.k_proj", "attn.v_proj", "attn.o_proj", "ffn.key", "ffn.value"}, names);
-    tied = rwkv7->tie_word_embeddings;
-  } else {
-    const auto& mamba = std::get<MambaConfig>(config.architecture);
-    names.push_back("backbone.embeddings");
-    add_layers("backbone.layers.", mamba.n_layer, {"mixer.in_proj", "mixer.out_proj"}, names);
-    tied = mamba.tie_word_embeddings;
-  }
-  if (!tied) names.push_back("lm_head");
-  return names;
+  return std::visit(Overloaded{[](const auto& c) { return linears_of(c); },
+                               // Versions 4 and 5.0 have no gate: a name that no file has is in nobody's way.
+                               [](const Rwkv4Config& c) { return blinkdl_linears(c); },
+                               [](const Rwkv5Config& c) { return blinkdl_linears(c); },
+                               [](const Rwkv6Config& c) { return blinkdl_linears(c); }},
+                    config.architecture);
 }
 
 }  // namespace sutra

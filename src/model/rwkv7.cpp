@@ -75,25 +75,6 @@ Rwkv7::Buffers Rwkv7::carve(Arena& arena, size_t n_tokens) const {
   return b;
 }
 
-void Rwkv7::layer_norm(const NormWeights& norm, const float* x, size_t n_tokens, float* y, ThreadPool& pool) const {
-  const size_t n_embd = config_.n_embd;
-  share(pool, n_tokens, 1, {n_tokens, n_embd * kElementwiseCost}, [&](size_t first, size_t last) {
-    kernels::layer_norm({x + first * n_embd, last - first, n_embd, data(norm.weight), data(norm.bias),
-                         config_.layer_norm_eps, y + first * n_embd});
-  });
-}
-
-// Token shift with `mixes` (whose y are [T, C]) for tokens first ≤ t < last of x.
-void Rwkv7::token_shift(std::span<const kernels::TokenShiftMix> mixes, const float* x, const float* x_prev,
-                        size_t first, size_t last) const {
-  const size_t at = first * config_.n_embd;
-  std::array<kernels::TokenShiftMix, 6> shifted;
-  SUTRA_ASSERT(mixes.size() <= shifted.size());
-  for (size_t i = 0; i < mixes.size(); ++i) shifted[i] = {mixes[i].mix, mixes[i].y + at};
-  const float* before = first == 0 ? x_prev : x + at - config_.n_embd;
-  kernels::token_shift_lerp({x + at, before, last - first, config_.n_embd, shifted.data(), mixes.size()});
-}
-
 // The token shift and everything that reads it: r, k, v and the lower halves of the low-rank pairs with their activations.
 void Rwkv7::project(size_t layer, const float* x_prev, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
   const TimeMix& att = blocks_[layer].att;
@@ -113,7 +94,7 @@ void Rwkv7::project(size_t layer, const float* x_prev, size_t n_tokens, const Bu
   const std::span<const Product> wanted(products, 3 + n_pairs);
   const Work cost{n_tokens, n_embd * kElementwiseCost};
   share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) {
-    token_shift(mixes, b.x_norm, x_prev, first, last);
+    rwkv::token_shift(mixes, b.x_norm, x_prev, n_embd, first, last);
     for (const Product& product : wanted) product.linear->prepare(product.input, first, last);
   });
   multiply_all(wanted, pool);
@@ -179,7 +160,7 @@ void Rwkv7::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers&
   float* x_prev = state.field(layout_.fields[kAttXPrev]) + layer * n_embd;
   float* wkv_state = state.field(layout_.fields[kAttKv]) + layer * n_head * head_size * head_size;
 
-  layer_norm(att.ln1, b.x, n_tokens, b.x_norm, pool);
+  rwkv::layer_norm(att.ln1, config_.layer_norm_eps, b.x, n_tokens, b.x_norm, pool);
   project(layer, x_prev, n_tokens, b, pool);
   std::copy_n(b.x_norm + n - n_embd, n_embd, x_prev);
   // Heads whose channels fill whole tiles of the matrices' rows.
@@ -200,11 +181,11 @@ void Rwkv7::channel_mix(size_t layer, State& state, size_t n_tokens, const Buffe
   const size_t n = n_tokens * n_embd;
   float* x_prev = state.field(layout_.fields[kFfnXPrev]) + layer * n_embd;
 
-  layer_norm(ffn.ln2, b.x, n_tokens, b.x_norm, pool);
+  rwkv::layer_norm(ffn.ln2, config_.layer_norm_eps, b.x, n_tokens, b.x_norm, pool);
   const kernels::TokenShiftMix mixes[] = {{data(ffn.x_k), b.x_k}};
   const LinearInput x_k{b.x_k, n_tokens, b.q};
   share(pool, n_tokens, 1, {n_tokens, n_embd * kElementwiseCost}, [&](size_t first, size_t last) {
-    token_shift(mixes, b.x_norm, x_prev, first, last);
+    rwkv::token_shift(mixes, b.x_norm, x_prev, n_embd, first, last);
     ffn.key.prepare(x_k, first, last);
   });
   std::copy_n(b.x_norm + n - n_embd, n_embd, x_prev);
@@ -232,7 +213,7 @@ void Rwkv7::forward(State& state, std::span<const int32_t> ids, LogitsWanted wan
   for (size_t t = 0; t < n_tokens; ++t) {
     embeddings_.copy_row(static_cast<size_t>(ids[t]), b.x + t * config_.n_embd);
   }
-  layer_norm(ln0_, b.x, n_tokens, b.x, pool);
+  rwkv::layer_norm(ln0_, config_.layer_norm_eps, b.x, n_tokens, b.x, pool);
   for (size_t layer = 0; layer < config_.n_layer; ++layer) {
     time_mix(layer, state, n_tokens, b, pool);
     channel_mix(layer, state, n_tokens, b, pool);
@@ -242,7 +223,8 @@ void Rwkv7::forward(State& state, std::span<const int32_t> ids, LogitsWanted wan
   if (wanted == LogitsWanted::kNone) return;
   const size_t n_wanted = wanted == LogitsWanted::kAll ? n_tokens : 1;
   SUTRA_ASSERT(logits.size() == n_wanted * config_.vocab_size);
-  layer_norm(ln_out_, b.x + (n_tokens - n_wanted) * config_.n_embd, n_wanted, b.x_norm, pool);
+  rwkv::layer_norm(ln_out_, config_.layer_norm_eps, b.x + (n_tokens - n_wanted) * config_.n_embd, n_wanted, b.x_norm,
+                   pool);
   prepare_and_multiply(head_ ? *head_ : embeddings_, {b.x_norm, n_wanted, b.q}, logits.data(), pool);
 }
 
@@ -263,25 +245,13 @@ void Rwkv7::for_each_linear(const Visit& visit) const {
 }
 
 Result<Workspace> Rwkv7::create_workspace(size_t max_tokens) const {
-  Arena measure;
-  carve(measure, max_tokens);
-  Workspace workspace;
-  SUTRA_ASSIGN(workspace.buffer, AlignedBuffer::create(measure.used()));
-  workspace.max_tokens = max_tokens;
-  return workspace;
+  return make_workspace(max_tokens, [&](Arena& arena) { carve(arena, max_tokens); });
 }
 
 uint64_t Rwkv7::weight_bytes() const {
   uint64_t bytes = 0;
   for_each_linear([&](const Linear& linear) { bytes += linear.weight_bytes(); });
   return bytes;
-}
-
-Result<Rwkv7::NormWeights> Rwkv7::take_norm(WeightMap& tensors, std::string_view name, size_t n_embd) {
-  NormWeights norm;
-  SUTRA_ASSIGN(norm.weight, take_vector(tensors, concat(name, ".weight"), {n_embd}));
-  SUTRA_ASSIGN(norm.bias, take_vector(tensors, concat(name, ".bias"), {n_embd}));
-  return norm;
 }
 
 Result<Rwkv7::TimeMix> Rwkv7::take_time_mix(size_t layer, WeightMap& tensors, const ModelConfig& config,
@@ -298,7 +268,7 @@ Result<Rwkv7::TimeMix> Rwkv7::take_time_mix(size_t layer, WeightMap& tensors, co
     return take_vector(tensors, attn + std::string(name), {1, 1, n_embd});
   };
   TimeMix m;
-  SUTRA_ASSIGN(m.ln1, take_norm(tensors, p + "attn_norm", n_embd));
+  SUTRA_ASSIGN(m.ln1, rwkv::take_norm(tensors, p + "attn_norm", n_embd));
   SUTRA_ASSIGN(m.x_r, mix("x_r"));
   SUTRA_ASSIGN(m.x_w, mix("x_w"));
   SUTRA_ASSIGN(m.x_k, mix("x_k"));
@@ -324,7 +294,7 @@ Result<Rwkv7::TimeMix> Rwkv7::take_time_mix(size_t layer, WeightMap& tensors, co
   SUTRA_ASSIGN(m.k_k, vector("k_k"));
   SUTRA_ASSIGN(m.k_a, vector("k_a"));
   SUTRA_ASSIGN(m.r_k, take_vector(tensors, attn + "r_k", {c.n_head, c.head_size}));
-  SUTRA_ASSIGN(m.ln_x, take_norm(tensors, attn + "g_norm", n_embd));
+  SUTRA_ASSIGN(m.ln_x, rwkv::take_norm(tensors, attn + "g_norm", n_embd));
   return m;
 }
 
@@ -332,7 +302,7 @@ Result<Rwkv7::ChannelMix> Rwkv7::take_channel_mix(size_t layer, WeightMap& tenso
                                                   const WeightOptions& options) const {
   const std::string p = concat("model.layers.", layer, ".");
   ChannelMix m;
-  SUTRA_ASSIGN(m.ln2, take_norm(tensors, p + "ffn_norm", config_.n_embd));
+  SUTRA_ASSIGN(m.ln2, rwkv::take_norm(tensors, p + "ffn_norm", config_.n_embd));
   SUTRA_ASSIGN(m.x_k, take_vector(tensors, p + "ffn.x_k", {config_.n_embd}));
   SUTRA_ASSIGN(m.key, Linear::take(tensors, p + "ffn.key", config_.dim_ffn, config_.n_embd, config, options));
   SUTRA_ASSIGN(m.value, Linear::take(tensors, p + "ffn.value", config_.n_embd, config_.dim_ffn, config, options));
@@ -346,14 +316,14 @@ Result<std::unique_ptr<Model>> Rwkv7::create(const ModelConfig& config, WeightMa
   const Rwkv7Config& c = model->config_;
   model->layout_ = make_layout(c);
   SUTRA_ASSIGN(model->embeddings_, Linear::take(tensors, "model.embeddings", c.vocab_size, c.n_embd, config, options));
-  SUTRA_ASSIGN(model->ln0_, take_norm(tensors, "model.layers.0.pre_norm", c.n_embd));
+  SUTRA_ASSIGN(model->ln0_, rwkv::take_norm(tensors, "model.layers.0.pre_norm", c.n_embd));
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
     Block block;
     SUTRA_ASSIGN(block.att, model->take_time_mix(layer, tensors, config, options));
     SUTRA_ASSIGN(block.ffn, model->take_channel_mix(layer, tensors, config, options));
     model->blocks_.push_back(std::move(block));
   }
-  SUTRA_ASSIGN(model->ln_out_, take_norm(tensors, "model.norm", c.n_embd));
+  SUTRA_ASSIGN(model->ln_out_, rwkv::take_norm(tensors, "model.norm", c.n_embd));
   if (!c.tie_word_embeddings) {
     SUTRA_ASSIGN(model->head_, Linear::take(tensors, "lm_head", c.vocab_size, c.n_embd, config, options));
   }

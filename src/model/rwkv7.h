@@ -4,9 +4,9 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/elementwise/elementwise.h"
 #include "model/linear.h"
 #include "model/model.h"
+#include "model/rwkv_parts.h"
 
 namespace sutra {
 
@@ -22,24 +22,21 @@ class Rwkv7 final : public Model {
   [[nodiscard]] uint64_t weight_bytes() const override;
 
  private:
-  struct NormWeights {
-    Tensor weight, bias;
-  };
   // bias + up f(down x)
   struct LowRank {
     Linear down, up;
     Tensor bias;  // none for the gate
   };
   struct TimeMix {
-    NormWeights ln1;
+    rwkv::NormWeights ln1;
     Tensor x_r, x_w, x_k, x_v, x_a, x_g;
     Linear receptance, key, value, output;
     LowRank w, a, v, g;
     Tensor k_k, k_a, r_k;
-    NormWeights ln_x;
+    rwkv::NormWeights ln_x;
   };
   struct ChannelMix {
-    NormWeights ln2;
+    rwkv::NormWeights ln2;
     Tensor x_k;
     Linear key, value;
   };
@@ -49,19 +46,15 @@ class Rwkv7 final : public Model {
   };
   struct Buffers;
 
-  static Result<NormWeights> take_norm(WeightMap& tensors, std::string_view name, size_t n_embd);
   Result<TimeMix> take_time_mix(size_t layer, WeightMap& tensors, const ModelConfig& config,
                                 const WeightOptions& options) const;
   Result<ChannelMix> take_channel_mix(size_t layer, WeightMap& tensors, const ModelConfig& config,
                                       const WeightOptions& options) const;
-  void token_shift(std::span<const kernels::TokenShiftMix> mixes, const float* x, const float* x_prev, size_t first,
-                   size_t last) const;
   void project(size_t layer, const float* x_prev, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   void mix_heads(size_t layer, size_t n_tokens, size_t first_head, size_t last_head, const Buffers& b,
                  float* wkv_state) const;
   void time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   void channel_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
-  void layer_norm(const NormWeights& norm, const float* x, size_t n_tokens, float* y, ThreadPool& pool) const;
   Buffers carve(Arena& arena, size_t n_tokens) const;
   template <class Visit>
   void for_each_linear(const Visit& visit) const;
@@ -69,9 +62,9 @@ class Rwkv7 final : public Model {
   Rwkv7Config config_;
   StateLayout layout_;
   Linear embeddings_;
-  NormWeights ln0_;
+  rwkv::NormWeights ln0_;
   std::vector<Block> blocks_;
-  NormWeights ln_out_;
+  rwkv::NormWeights ln_out_;
   std::optional<Linear> head_;  // empty: tied to the embeddings
 };
 

@@ -24,6 +24,7 @@ void StateLayout::add(StateField field) {
 Result<State> State::create(const StateLayout& layout) {
   State state;
   SUTRA_ASSIGN(state.buffer, AlignedBuffer::create(uint64_t{layout.n_floats()} * sizeof(float)));
+  state.reset(layout);
   return state;
 }
 
@@ -35,8 +36,8 @@ Result<State> State::clone() const {
   return copy;
 }
 
-void State::reset() {
-  std::ranges::fill(buffer.as<float>(), 0.0f);
+void State::reset(const StateLayout& layout) {
+  for (const StateField& f : layout.fields) std::fill_n(field(f), f.n_floats(), f.initial);
   n_tokens = 0;
 }
 

@@ -18,6 +18,7 @@ struct StateField {
   size_t n_outer = 0, n_rows = 0, n_cols = 0;
   bool transposed = false;
   Shape published;
+  float initial = 0.0f;  // every element before the first token
 
   [[nodiscard]] size_t n_floats() const { return n_outer * n_rows * n_cols; }
 };
@@ -33,10 +34,11 @@ struct State {
   AlignedBuffer buffer;
   uint64_t n_tokens = 0;
 
-  // All zeros: before the first token, for every architecture here.
+  // Before the first token.
   static Result<State> create(const StateLayout& layout);
   [[nodiscard]] Result<State> clone() const;
-  void reset();
+  // As created; the layout is the one it was created with.
+  void reset(const StateLayout& layout);
   [[nodiscard]] float* field(const StateField& f) { return buffer.as<float>().data() + f.offset; }
   [[nodiscard]] const float* field(const StateField& f) const { return buffer.as<float>().data() + f.offset; }
 };

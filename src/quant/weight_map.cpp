@@ -63,6 +63,24 @@ Result<Q4Matrix> WeightMap::take_awq(std::string_view name, size_t n_out, size_t
   return repack_awq(parts, n_out, n_in, group_size, name);
 }
 
+Status WeightMap::rename(std::string_view from, std::string_view to) {
+  for (const std::string_view part : {kQweight, kQzeros, kScales}) {
+    const auto old_matrix = matrix_of(from, part), new_matrix = matrix_of(to, part);
+    const auto found = old_matrix ? packed_.find(*old_matrix) : packed_.end();
+    if (found == packed_.end() || tensors_.contains(from)) continue;
+    if (!new_matrix || packed_.contains(*new_matrix)) {
+      return fail(ErrorCode::kMalformed, "matrix '", printable(*old_matrix), "' cannot be called '", printable(to),
+                  "'");
+    }
+    auto node = packed_.extract(found);
+    node.key() = *new_matrix;
+    packed_.insert(std::move(node));
+    return {};
+  }
+  SUTRA_ASSIGN(Tensor tensor, tensors_.take(from));
+  return tensors_.insert(std::string(to), std::move(tensor));
+}
+
 std::vector<std::string> WeightMap::names() const {
   std::vector<std::string> names = tensors_.names();
   for (const auto& [name, packed] : packed_) {

@@ -34,6 +34,8 @@ class WeightMap {
   // For those who rename tensors: errors of TensorMap.
   Result<Tensor> take(std::string_view name) { return tensors_.take(name); }
   Status insert(std::string name, Tensor tensor) { return tensors_.insert(std::move(name), std::move(tensor)); }
+  // Of the three parts of a packed matrix, the name of any renames all. kNotFound, kMalformed when `to` is taken.
+  Status rename(std::string_view from, std::string_view to);
 
   // Names of the tensors not taken, sorted.
   [[nodiscard]] std::vector<std::string> names() const;

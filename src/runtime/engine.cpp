@@ -96,11 +96,12 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   if (!weights_) return fail(ErrorCode::kNotFound, "no weight file was given");
   if (file_) return fail(ErrorCode::kTruncated, "the last weight file has not ended");
   if (has_blinkdl_names(*weights_)) {
+    SUTRA_TRY(use_blinkdl_names(*weights_));
     if (!config_) {
       SUTRA_ASSIGN(const std::string json, blinkdl_config(*weights_));
       SUTRA_ASSIGN(config_, parse_config(json, overrides_));
     }
-    SUTRA_TRY(rename_blinkdl(*weights_));
+    SUTRA_TRY(adapt_blinkdl(*weights_));
   }
   if (!config_)
     return fail(ErrorCode::kNotFound, "config.json was not given, and the weights' names do not replace it");

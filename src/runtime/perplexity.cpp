@@ -40,7 +40,7 @@ Result<PerplexityJob> PerplexityJob::create(std::shared_ptr<const Engine> engine
 Result<bool> PerplexityJob::step() {
   if (position_ == window_end_) {
     if (window_end_ == ids_.size() - 1) return false;
-    state_.reset();
+    state_.reset(engine_->model().state_layout());
     window_end_ = std::min(window_end_ + n_context_, ids_.size() - 1);
   }
   const size_t n = std::min(kChunkTokens, window_end_ - position_);

@@ -12,6 +12,7 @@
 #include "io/file.h"
 #include "io/safetensors_file.h"
 #include "io/safetensors_writer.h"
+#include "model/blinkdl.h"
 #include "model/config.h"
 #include "model/quantizable.h"
 #include "quant/awq_format.h"
@@ -57,7 +58,7 @@ Plan plan_tensor(Source source, const std::set<std::string>& linears, size_t gro
   const std::string& name = plan.source.entry.name;
   const std::string linear = name.ends_with(kSuffix) ? name.substr(0, name.size() - kSuffix.size()) : name;
   const Shape& shape = plan.source.entry.shape;
-  if (!linears.contains(linear) || shape.n_dims() != 2 || !is_float(plan.source.entry.dtype)) {
+  if (!linears.contains(blinkdl_name(linear)) || shape.n_dims() != 2 || !is_float(plan.source.entry.dtype)) {
     plan.kept_because = "small or sensitive";
   } else if (shape[0] % 8 != 0) {
     plan.kept_because = concat(shape[0], " outputs are not a multiple of 8");

@@ -53,7 +53,7 @@ Result<Session> Session::clone() const {
 }
 
 void Session::reset() {
-  state_.reset();
+  state_.reset(engine_->model().state_layout());
   logits_.clear();
   sampler_ = sample::Sampler(sample::Options{}, engine_->info().vocab_size);
   flush_text();

@@ -43,6 +43,7 @@ const Unary kUnary[] = {
      [](double x) { return x == -std::numeric_limits<double>::infinity() ? -0.0 : x * exact_sigmoid(x); }, 3.5, 1e-43},
     {"relu_squared", &ElementwiseKernels::relu_squared, [](double x) { return x > 0.0 ? x * x : x * 0.0; }, 0.5,
      0x1p-150},
+    {"rwkv6_decay", &ElementwiseKernels::rwkv6_decay, [](double x) { return std::exp(-std::exp(x)); }, 0.0, 1e-7},
     {"rwkv7_decay", &ElementwiseKernels::rwkv7_decay,
      [](double x) { return std::exp(-std::exp(-0.5) * exact_sigmoid(x)); }, 1.5, 0x1p-149},
 };
@@ -235,6 +236,43 @@ TEST_CASE("token_shift_lerp mixes each token with the one before it, the same fo
             CHECK(same_bits(got[(m * kTokens + t) * n + c], step[m * n + c]));
           }
         }
+      }
+    }
+  });
+}
+
+TEST_CASE("token_shift_ddlerp is token_shift_lerp with interpolations that depend on the token, also in place") {
+  constexpr size_t kTokens = 3;
+  for_each_available(elementwise_variants(), [&](const auto& variant) {
+    for (size_t n = 1; n <= kLargestTail; ++n) {
+      CAPTURE(variant.name, n);
+      Random random(400 + n);
+      const std::vector<float> x = random.normals(kTokens * n), x_prev = random.normals(n);
+      const std::vector<float> mix = random.normals(2 * n), offset = random.normals(kTokens * n);
+      const auto run = [&](const ElementwiseKernels& kernels) {
+        Guarded<float> apart(kTokens * n), in_place(kTokens * n, 1);
+        std::copy(offset.begin(), offset.end(), in_place.data());
+        const kernels::TokenShiftDdlerpMix mixes[] = {{mix.data(), offset.data(), apart.data()},
+                                                      {mix.data() + n, in_place.data(), in_place.data()}};
+        kernels.token_shift_ddlerp({.x = x.data(),
+                                    .x_prev = x_prev.data(),
+                                    .n_tokens = kTokens,
+                                    .n_channels = n,
+                                    .mixes = mixes,
+                                    .n_mixes = 2});
+        CHECK((apart.intact() && in_place.intact()));
+        std::vector<float> result(apart.span().begin(), apart.span().end());
+        result.insert(result.end(), in_place.span().begin(), in_place.span().end());
+        return result;
+      };
+      const std::vector<float> got = run(*variant.fn);
+      CHECK(difference(got, run(*elementwise_variants()[0].fn)) == "");
+      for (size_t i = 0; i < got.size(); ++i) {
+        const size_t m = i / (kTokens * n), at = i % (kTokens * n), c = at % n;
+        const double now = static_cast<double>(x[at]);
+        const double before = static_cast<double>(at < n ? x_prev[c] : x[at - n]);
+        const double share = static_cast<double>(mix[m * n + c]) + static_cast<double>(offset[at]);
+        CHECK(std::fabs(static_cast<double>(got[i]) - (now + (before - now) * share)) <= 1e-5);
       }
     }
   });

@@ -9,7 +9,7 @@
 #include "kernels/gemm_f/gemm_f.h"
 #include "kernels/norm/norm.h"
 #include "kernels/selective_scan/selective_scan.h"
-#include "kernels/wkv/wkv7.h"
+#include "kernels/wkv/wkv.h"
 #include "support/parity.h"
 #include "support/random.h"
 
@@ -53,7 +53,8 @@ TEST_CASE("float kernels give the same bits on every platform") {
       all.insert(all.end(), y.begin(), y.end());
     };
     const kernels::ElementwiseKernels& f = *variant.fn;
-    for (const auto unary : {f.exp, f.sigmoid, f.tanh, f.softplus, f.silu, f.relu_squared, f.rwkv7_decay}) {
+    for (const auto unary :
+         {f.exp, f.sigmoid, f.tanh, f.softplus, f.silu, f.relu_squared, f.rwkv7_decay, f.rwkv6_decay}) {
       keep([&](float* y) { unary(x.data(), x.size(), y); });
     }
     keep([&](float* y) { f.tanh(b.data(), b.size(), y); });  // where it is a polynomial alone
@@ -71,7 +72,7 @@ TEST_CASE("float kernels give the same bits on every platform") {
                          .head_size = kN,
                          .y = y});
     });
-    CHECK(fingerprint(all) == 0x3fe60ca6faf2d941u);
+    CHECK(fingerprint(all) == 0xaa7a3c7d09322de0u);
   });
 
   for_each_available(kernels::norm_variants(), [&](const auto& variant) {
@@ -111,24 +112,55 @@ TEST_CASE("float kernels give the same bits on every platform") {
     CHECK(fingerprint(y) == 0xdfc60a5521d262a7u);
   });
 
-  for_each_available(kernels::wkv7_variants(), [&](const auto& variant) {
+  for_each_available(kernels::wkv_variants(), [&](const auto& variant) {
     CAPTURE(variant.name);
     std::vector<float> y(x.size()), state = Random(7).uniforms(kHeads * kN * kN, -1.0f, 1.0f);
-    variant.fn({.r = r.data(),
-                .w = w.data(),
-                .k = k.data(),
-                .v = b.data(),
-                .kk = k.data(),
-                .a = a.data(),
-                .n_tokens = kTokens,
-                .n_heads = kHeads,
-                .head_size = kN,
-                .first_head = 0,
-                .last_head = kHeads,
-                .state = state.data(),
-                .y = y.data()});
+    variant.fn->wkv7({.r = r.data(),
+                      .w = w.data(),
+                      .k = k.data(),
+                      .v = b.data(),
+                      .kk = k.data(),
+                      .a = a.data(),
+                      .n_tokens = kTokens,
+                      .n_heads = kHeads,
+                      .head_size = kN,
+                      .first_head = 0,
+                      .last_head = kHeads,
+                      .state = state.data(),
+                      .y = y.data()});
     y.insert(y.end(), state.begin(), state.end());
     CHECK(fingerprint(y) == 0x5bb425ff8055ed03u);
+    std::vector<float> y4(x.size()), memory = Random(10).uniforms(3 * kChannels, 0.1f, 1.0f);
+    variant.fn->wkv4({.w = A.data(),
+                      .u = row.data(),
+                      .k = x.data(),
+                      .v = b.data(),
+                      .n_tokens = kTokens,
+                      .n_channels = kChannels,
+                      .first_channel = 0,
+                      .last_channel = kChannels,
+                      .aa = memory.data(),
+                      .bb = memory.data() + kChannels,
+                      .pp = memory.data() + 2 * kChannels,
+                      .y = y4.data()});
+    y4.insert(y4.end(), memory.begin(), memory.end());
+    CHECK(fingerprint(y4) == 0x3ea3f8902df651d3u);
+    std::vector<float> y6(x.size()), state6 = Random(11).uniforms(kHeads * kN * kN, -1.0f, 1.0f);
+    variant.fn->wkv6({.r = r.data(),
+                      .w = w.data(),
+                      .w_stride = kChannels,
+                      .u = row.data(),
+                      .k = k.data(),
+                      .v = b.data(),
+                      .n_tokens = kTokens,
+                      .n_heads = kHeads,
+                      .head_size = kN,
+                      .first_head = 0,
+                      .last_head = kHeads,
+                      .state = state6.data(),
+                      .y = y6.data()});
+    y6.insert(y6.end(), state6.begin(), state6.end());
+    CHECK(fingerprint(y6) == 0xf8ac0c5148b1407bu);
   });
 
   for_each_available(kernels::selective_scan_variants(), [&](const auto& variant) {

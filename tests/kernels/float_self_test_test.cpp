@@ -16,12 +16,16 @@ void one_too_many(const Args& args) {
 }
 
 void (*const kGemmF)(const GemmFArgs&) = gemm_f_variants()[0].fn;
-void (*const kWkv7)(const Wkv7Args&) = wkv7_variants()[0].fn;
 void (*const kScan)(const SelectiveScanArgs&) = selective_scan_variants()[0].fn;
 void (*const kConv1d)(const Conv1dArgs&) = conv1d_variants()[0].fn;
 
 void wrong_group_norm(const GroupNormArgs& args) {
   norm_variants()[0].fn->group_norm(args);
+  args.y[0] += 1.0f;
+}
+
+void wrong_wkv6(const Wkv6Args& args) {
+  wkv_variants()[0].fn->wkv6(args);
   args.y[0] += 1.0f;
 }
 
@@ -65,9 +69,11 @@ TEST_CASE("the float self-test names the family and the variant that is wrong") 
   check_refused(tables, "elementwise");
 
   tables = {};
-  const Variant<Wkv7Kernel> wkv7[] = {tables.wkv7[0], {Isa::kScalar, "wrong", one_too_many<Wkv7Args, &kWkv7>}};
-  tables.wkv7 = wkv7;
-  check_refused(tables, "wkv7");
+  WkvKernels wkv_kernels = *tables.wkv[0].fn;
+  wkv_kernels.wkv6 = wrong_wkv6;
+  const Variant<const WkvKernels*> wkv[] = {tables.wkv[0], {Isa::kScalar, "wrong", &wkv_kernels}};
+  tables.wkv = wkv;
+  check_refused(tables, "wkv");
 
   tables = {};
   const Variant<SelectiveScanKernel> scan[] = {tables.selective_scan[0],

@@ -1,4 +1,4 @@
-#include "kernels/wkv/wkv7.h"
+#include "kernels/wkv/wkv.h"
 
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
@@ -12,8 +12,7 @@
 namespace sutra::test {
 namespace {
 
-using kernels::wkv7_variants;
-using kernels::Wkv7Kernel;
+using kernels::wkv_variants;
 
 struct Data {
   size_t n_tokens, n_heads, n;
@@ -48,24 +47,25 @@ struct Output {
 };
 
 // Tokens [first, last) of the data, from the given state.
-Output run(Wkv7Kernel kernel, const Data& d, size_t first, size_t last, const std::vector<float>& state) {
+Output run(const kernels::WkvKernels* kernels, const Data& d, size_t first, size_t last,
+           const std::vector<float>& state) {
   const size_t row = d.n_heads * d.n;
   Guarded<float> y((last - first) * row), s(state.size(), 1);
   std::copy(state.begin(), state.end(), s.data());
   const size_t at = first * row;
-  kernel({.r = d.r.data() + at,
-          .w = d.w.data() + at,
-          .k = d.k.data() + at,
-          .v = d.v.data() + at,
-          .kk = d.kk.data() + at,
-          .a = d.a.data() + at,
-          .n_tokens = last - first,
-          .n_heads = d.n_heads,
-          .head_size = d.n,
-          .first_head = 0,
-          .last_head = d.n_heads,
-          .state = s.data(),
-          .y = y.data()});
+  kernels->wkv7({.r = d.r.data() + at,
+                 .w = d.w.data() + at,
+                 .k = d.k.data() + at,
+                 .v = d.v.data() + at,
+                 .kk = d.kk.data() + at,
+                 .a = d.a.data() + at,
+                 .n_tokens = last - first,
+                 .n_heads = d.n_heads,
+                 .head_size = d.n,
+                 .first_head = 0,
+                 .last_head = d.n_heads,
+                 .state = s.data(),
+                 .y = y.data()});
   CHECK(y.intact());
   CHECK(s.intact());
   return {{y.span().begin(), y.span().end()}, {s.span().begin(), s.span().end()}};
@@ -104,7 +104,7 @@ Exact oracle(const Data& d) {
 }
 
 TEST_CASE("wkv7 agrees with double and gives the scalar bits at every head size") {
-  for_each_available(wkv7_variants(), [&](const auto& variant) {
+  for_each_available(wkv_variants(), [&](const auto& variant) {
     for (size_t n = 1; n <= 130; n += n < 67 ? 1 : 21) {
       CAPTURE(variant.name, n);
       const Data data = random_data(4, 2, n, 1100 + n);
@@ -112,7 +112,7 @@ TEST_CASE("wkv7 agrees with double and gives the scalar bits at every head size"
       const Exact exact = oracle(data);
       CHECK(error_over_rms<double>(got.y, exact.y) <= kFloatArithmetic);
       CHECK(error_over_rms<double>(got.state, exact.state) <= kFloatArithmetic);
-      const Output scalar = run(wkv7_variants()[0].fn, data, 0, 4, data.state);
+      const Output scalar = run(wkv_variants()[0].fn, data, 0, 4, data.state);
       CHECK(difference(got.y, scalar.y) == "");
       CHECK(difference(got.state, scalar.state) == "");
     }
@@ -120,7 +120,7 @@ TEST_CASE("wkv7 agrees with double and gives the scalar bits at every head size"
 }
 
 TEST_CASE("wkv7 gives the same bits for any split of the tokens") {
-  for_each_available(wkv7_variants(), [&](const auto& variant) {
+  for_each_available(wkv_variants(), [&](const auto& variant) {
     for (const size_t n : {size_t{5}, size_t{32}, size_t{64}}) {
       const Data data = random_data(9, 2, n, 81);
       const Output whole = run(variant.fn, data, 0, 9, data.state);
@@ -146,7 +146,7 @@ TEST_CASE("wkv7 gives the same bits for any split of the tokens") {
 
 TEST_CASE("wkv7 touches only the heads of its range") {
   constexpr size_t kHeads = 4, kN = 12;
-  for_each_available(wkv7_variants(), [&](const auto& variant) {
+  for_each_available(wkv_variants(), [&](const auto& variant) {
     const Data d = random_data(3, kHeads, kN, 82);
     const Output whole = run(variant.fn, d, 0, 3, d.state);
     for (size_t first = 0; first <= kHeads; ++first) {
@@ -154,19 +154,19 @@ TEST_CASE("wkv7 touches only the heads of its range") {
         CAPTURE(variant.name, first, last);
         std::vector<float> state = d.state;
         Guarded<float> y(d.r.size());
-        variant.fn({.r = d.r.data(),
-                    .w = d.w.data(),
-                    .k = d.k.data(),
-                    .v = d.v.data(),
-                    .kk = d.kk.data(),
-                    .a = d.a.data(),
-                    .n_tokens = 3,
-                    .n_heads = kHeads,
-                    .head_size = kN,
-                    .first_head = first,
-                    .last_head = last,
-                    .state = state.data(),
-                    .y = y.data()});
+        variant.fn->wkv7({.r = d.r.data(),
+                          .w = d.w.data(),
+                          .k = d.k.data(),
+                          .v = d.v.data(),
+                          .kk = d.kk.data(),
+                          .a = d.a.data(),
+                          .n_tokens = 3,
+                          .n_heads = kHeads,
+                          .head_size = kN,
+                          .first_head = first,
+                          .last_head = last,
+                          .state = state.data(),
+                          .y = y.data()});
         bool right = y.intact();
         for (size_t i = 0; i < y.size(); ++i) {
           const size_t head = i / kN % kHeads;
@@ -183,7 +183,7 @@ TEST_CASE("wkv7 touches only the heads of its range") {
 }
 
 TEST_CASE("wkv7 forgets nothing with decay 1 and everything with decay 0") {
-  for_each_available(wkv7_variants(), [&](const auto& variant) {
+  for_each_available(wkv_variants(), [&](const auto& variant) {
     CAPTURE(variant.name);
     Data data = random_data(1, 1, 16, 83);
     std::fill(data.kk.begin(), data.kk.end(), 0.0f);

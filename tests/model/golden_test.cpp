@@ -111,6 +111,84 @@ TEST_CASE(
   check_case(narrow + "/model.safetensors", narrow + "/expected.safetensors", prefixes);
 }
 
+TEST_CASE("rwkv4 gives the reference's logits, states and greedy tokens, from both dialects (shared data)") {
+  const auto folder = test::shared_path("golden/models/rwkv4");
+  if (!folder) SKIP("needs the shared golden data");
+  check_case(*folder, *folder + "/expected.safetensors", {1, 11, 32});
+  check_case(*folder + "/model_blinkdl.pth", *folder + "/expected.safetensors", {1, 11, 32});
+}
+
+TEST_CASE("rwkv5 and rwkv6 give the reference's logits, states and greedy tokens, without config.json (shared data)") {
+  const auto models = test::shared_path("golden/models");
+  if (!models) SKIP("needs the shared golden data");
+  for (const char* name : {"rwkv5", "rwkv6"}) {
+    CAPTURE(name);
+    const std::string folder = concat(*models, '/', name), wide = folder + "-h64";
+    check_case(folder + "/model.pth", folder + "/expected.safetensors", {1, 11, 32});
+    check_case(folder + "/model.safetensors", folder + "/expected.safetensors", {1, 11, 32});
+    // bf16, heads of 64
+    check_case(wide + "/model.pth", wide + "/expected.safetensors", {1, 9, 24});
+  }
+}
+
+TEST_CASE("real RWKV-4 and RWKV-5.2 checkpoints give the published logits, from .pth and safetensors (shared data)") {
+  const auto folder = test::shared_path("conformance/rwkv");
+  if (!folder) SKIP("needs the shared conformance data");
+  // The issue's own figures: largest error, and expected.json's for the long prompt.
+  constexpr double kPrompt = 1e-5, kLong = 2e-5;
+  const std::vector<int32_t> prompt = {'"', 'i', 'n'};
+  const std::string_view text = "One day, a little girl named Lily went to the park with her mom. \"Look!\" she said.";
+  const std::vector<int32_t> long_prompt(text.begin(), text.end());
+  const auto largest_error = [](std::span<const float> got, std::span<const float> expected) {
+    REQUIRE(got.size() == expected.size());
+    double largest = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      largest = std::max(largest, std::abs(static_cast<double>(got[i]) - static_cast<double>(expected[i])));
+    }
+    return largest;
+  };
+  LoadOptions options;
+  options.exact = true;
+  for (const std::string version : {"v4", "v5.2"}) {
+    const TensorMap expected = test::load_tensors(concat(*folder, '/', version, "/expected_logits.safetensors"));
+    const auto reference = [&](std::string_view name) { return expected.find(name)->as<float>(); };
+    for (const char* file : {"model.pth", "model.safetensors"}) {
+      CAPTURE(version, file);
+      const std::string path = concat(*folder, '/', version, '/', file);
+      // The published logits of v5.2 were made with this epsilon instead of 64e-5.
+      const auto engine = version == "v4" ? test::load_engine(path, options)
+                                          : test::load_engine(path, options, {"group_norm_epsilon=1e-5"});
+      const Outcome out = run(*engine, prompt, prompt.size());
+      CHECK(largest_error(out.logits, reference("reference_prompt_all_positions")) <= kPrompt);
+      CHECK(largest_error(std::span(out.logits).last(256), reference("logits")) <= kPrompt);
+      const Outcome whole = run(*engine, long_prompt, 41);
+      CHECK(largest_error(whole.logits, reference("reference_long_all_positions")) <= kLong);
+      CHECK(run(*engine, long_prompt, 1).logits == whole.logits);
+      if (version == "v4") continue;
+      const auto plain = test::load_engine(path, options);
+      const Outcome other = run(*plain, prompt, prompt.size());
+      CHECK(largest_error(std::span(other.logits).last(256), reference("reference_logits_group_norm_eps_64e-5")) <=
+            kPrompt);
+    }
+  }
+}
+
+TEST_CASE("an RWKV-4 whose every tensor matters gives the reference's logits (shared data)") {
+  const auto folder = test::shared_path("conformance/rwkv/v4_synthetic");
+  if (!folder) SKIP("needs the shared conformance data");
+  LoadOptions options;
+  options.exact = true;
+  const auto engine = test::load_engine(*folder + "/model.safetensors", options);
+  const std::string_view text = "\"in 1990, the r\u00edo & \u5ddd \u2014 \U0001f98a\"\n";
+  std::vector<int32_t> ids;
+  for (const char byte : text) ids.push_back(static_cast<uint8_t>(byte));
+  REQUIRE(ids.size() == 35);
+  const Outcome out = run(*engine, ids, ids.size());
+  const TensorMap expected = test::load_tensors(*folder + "/expected_logits.safetensors");
+  CHECK(test::error_over_rms(std::span<const float>(out.logits),
+                             expected.find("reference_all_positions")->as<float>()) <= kGoldenLogits);
+}
+
 TEST_CASE("mamba without convolution bias gives the reference's logits, states and greedy tokens") {
   const std::string folder = test::golden_path("models/mamba-noconvbias");
   TensorMap expected = test::load_tensors(folder + "/expected.safetensors");

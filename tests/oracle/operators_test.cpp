@@ -12,7 +12,7 @@
 #include "kernels/gemm_f/gemm_f.h"
 #include "kernels/norm/norm.h"
 #include "kernels/selective_scan/selective_scan.h"
-#include "kernels/wkv/wkv7.h"
+#include "kernels/wkv/wkv.h"
 #include "support/golden.h"
 #include "support/tolerance.h"
 
@@ -131,6 +131,7 @@ TEST_CASE("element-wise kernels reproduce the golden values, extremes included")
   const std::pair<const char*, void (*)(const float*, size_t, float*)> kFunctions[] = {
       {"sigmoid", kernels::sigmoid},    {"silu", kernels::silu}, {"softplus", kernels::softplus},
       {"relu2", kernels::relu_squared}, {"tanh", kernels::tanh}, {"decay7", kernels::rwkv7_decay},
+      {"decay6", kernels::rwkv6_decay},
   };
   with_each_isa([&] {
     std::vector<float> y(x.size());
@@ -184,6 +185,69 @@ TEST_CASE("wkv7 reproduces the golden recurrence from a given state") {
       check_close(state, by_key(part(golden["out.sT"], b, kBatch)));
     }
   });
+}
+
+TEST_CASE("wkv4 reproduces the golden recurrence from a given state") {
+  const Golden golden("wkv4");
+  constexpr size_t kBatch = 2, kTokens = 11, kChannels = 16;
+  const std::vector<float> u = golden["in.u"];
+  // The golden operator takes time_decay.
+  std::vector<float> w = golden["in.w"];
+  for (float& value : w) value = static_cast<float>(-std::exp(static_cast<double>(value)));
+  with_each_isa([&] {
+    for (size_t b = 0; b < kBatch; ++b) {
+      const auto in = [&](const char* name) { return part(golden[std::string("in.") + name], b, kBatch); };
+      const std::vector<float> k = in("k"), v = in("v");
+      std::vector<float> aa = in("aa"), bb = in("bb"), pp = in("pp"), y(k.size());
+      kernels::wkv4({.w = w.data(),
+                     .u = u.data(),
+                     .k = k.data(),
+                     .v = v.data(),
+                     .n_tokens = kTokens,
+                     .n_channels = kChannels,
+                     .first_channel = 0,
+                     .last_channel = kChannels,
+                     .aa = aa.data(),
+                     .bb = bb.data(),
+                     .pp = pp.data(),
+                     .y = y.data()});
+      check_close(y, part(golden["out.y"], b, kBatch));
+      check_close(aa, part(golden["out.aa"], b, kBatch));
+      check_close(bb, part(golden["out.bb"], b, kBatch));
+    }
+  });
+}
+
+TEST_CASE("wkv6 reproduces the golden recurrences of RWKV-5 and RWKV-6 from a given state") {
+  constexpr size_t kBatch = 2, kTokens = 11, kHeads = 2, kN = 8, kChannels = kHeads * kN;
+  for (const bool per_token : {false, true}) {
+    const Golden golden(per_token ? "wkv6" : "wkv5");
+    const std::vector<float> u = golden["in.u"];
+    with_each_isa([&] {
+      for (size_t b = 0; b < kBatch; ++b) {
+        const auto in = [&](const char* name) { return part(golden[std::string("in.") + name], b, kBatch); };
+        const std::vector<float> r = in("r"), k = in("k"), v = in("v");
+        const std::vector<float> w_raw = per_token ? in("w") : golden["in.w"];
+        std::vector<float> w(w_raw.size()), state = in("s0"), y(r.size());
+        kernels::rwkv6_decay(w_raw.data(), w.size(), w.data());
+        kernels::wkv6({.r = r.data(),
+                       .w = w.data(),
+                       .w_stride = per_token ? kChannels : 0,
+                       .u = u.data(),
+                       .k = k.data(),
+                       .v = v.data(),
+                       .n_tokens = kTokens,
+                       .n_heads = kHeads,
+                       .head_size = kN,
+                       .first_head = 0,
+                       .last_head = kHeads,
+                       .state = state.data(),
+                       .y = y.data()});
+        check_close(y, part(golden["out.y"], b, kBatch));
+        check_close(state, part(golden["out.sT"], b, kBatch));
+      }
+    });
+  }
 }
 
 TEST_CASE("softplus and selective_scan reproduce the golden scan from a given state") {

@@ -21,6 +21,15 @@ constexpr std::string_view kMamba =
     R"({"model_type": "mamba", "hidden_size": 48, "num_hidden_layers": 2, "vocab_size": 50,
   "use_bias": true, "tie_word_embeddings": false})";
 
+constexpr std::string_view kRwkv4 =
+    R"({"model_type": "rwkv", "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 96, "vocab_size": 50})";
+constexpr std::string_view kRwkv5 =
+    R"({"model_type": "rwkv5", "hidden_size": 64, "num_hidden_layers": 2, "head_size": 32, "intermediate_size": 96,
+  "vocab_size": 50, "model_version": "5_1"})";
+constexpr std::string_view kRwkv6 =
+    R"({"model_type": "rwkv6", "hidden_size": 64, "num_hidden_layers": 2, "head_size": 32, "intermediate_size": 96,
+  "vocab_size": 50, "time_mix_extra_dim": 8, "time_decay_extra_dim": 12})";
+
 std::string write_config(const test::TemporaryFolder& folder, std::string_view json) {
   std::string path = folder.file("shape.json");
   std::ofstream(path) << json;
@@ -30,9 +39,11 @@ std::string write_config(const test::TemporaryFolder& folder, std::string_view j
 }  // namespace
 
 TEST_CASE("a fresh model of every architecture loads whole and gives finite logits") {
-  // Counted by hand from the shapes in models/rwkv.md and models/mamba.md.
+  // Counted by hand from the shapes in models/*.md.
   for (const auto& [name, json, n_parameters] :
-       {std::tuple{"rwkv7", kRwkv7, uint64_t{172'032}}, std::tuple{"mamba", kMamba, uint64_t{44'784}}}) {
+       {std::tuple{"rwkv7", kRwkv7, uint64_t{172'032}}, std::tuple{"mamba", kMamba, uint64_t{44'784}},
+        std::tuple{"rwkv4", kRwkv4, uint64_t{73'600}}, std::tuple{"rwkv5", kRwkv5, uint64_t{81'928}},
+        std::tuple{"rwkv6", kRwkv6, uint64_t{95'744}}}) {
     INFO(name);
     const test::TemporaryFolder folder;
     const std::string out = folder.file("model");

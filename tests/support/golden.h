@@ -39,10 +39,13 @@ inline std::vector<int32_t> ids_of(const Tensor& tensor) {
   return {ids.begin(), ids.end()};
 }
 
-inline std::shared_ptr<const Engine> load_engine(const std::string& folder, LoadOptions load = {}) {
+// `model` is a folder or a file; `overrides` are those of --override.
+inline std::shared_ptr<const Engine> load_engine(const std::string& model, LoadOptions load = {},
+                                                 std::vector<std::string> overrides = {}) {
   FolderOptions options;
   options.load = load;
-  return value_of(load_model_folder(folder, options));
+  options.overrides = std::move(overrides);
+  return value_of(load_model_folder(model, options));
 }
 
 }  // namespace sutra::test

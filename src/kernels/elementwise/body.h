@@ -75,6 +75,26 @@ struct ElementwiseBody {
     }
   }
 
+  static void token_shift_ddlerp(const TokenShiftDdlerpArgs& args) {
+    for (size_t t = 0; t < args.n_tokens; ++t) {
+      const size_t row = t * args.n_channels;
+      const float* x = args.x + row;
+      const float* x_before = t == 0 ? args.x_prev : x - args.n_channels;
+      for_lanes<V>(0, args.n_channels, [&](size_t c, auto lanes) {
+        const V now = V::load(x + c, lanes);
+        const V step = V::load(x_before + c, lanes) - now;
+        for (size_t m = 0; m < args.n_mixes; ++m) {
+          const TokenShiftDdlerpMix& mix = args.mixes[m];
+          const V share = V::load(mix.mix + c, lanes) + V::load(mix.offset + row + c, lanes);
+          (now + step * share).store(mix.y + row + c, lanes);
+        }
+      });
+    }
+  }
+
+  static void rwkv6_decay(const float* w_raw, size_t n, float* w) {
+    map(w_raw, n, w, [](auto a) { return exp_of(decltype(a)::zero() - exp_of(a)); });
+  }
   static void rwkv7_decay(const float* w_raw, size_t n, float* w) {
     map(w_raw, n, w, [](auto a) { return exp_of(decltype(a)::constant(kDecayScale) * sigmoid_of(a)); });
   }
@@ -133,6 +153,8 @@ constexpr ElementwiseKernels elementwise_kernels() {
       .mul_silu = Body::mul_silu,
       .add_bias = Body::add_bias,
       .token_shift_lerp = Body::token_shift_lerp,
+      .token_shift_ddlerp = Body::token_shift_ddlerp,
+      .rwkv6_decay = Body::rwkv6_decay,
       .rwkv7_decay = Body::rwkv7_decay,
       .rwkv7_replacement_key = Body::rwkv7_replacement_key,
       .rwkv7_value_residual = Body::rwkv7_value_residual,

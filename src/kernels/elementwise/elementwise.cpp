@@ -55,6 +55,10 @@ void add_bias(const float* x, const float* bias, size_t n_tokens, size_t n_chann
 
 void token_shift_lerp(const TokenShiftLerpArgs& args) { select(kVariants)->token_shift_lerp(args); }
 
+void token_shift_ddlerp(const TokenShiftDdlerpArgs& args) { select(kVariants)->token_shift_ddlerp(args); }
+
+void rwkv6_decay(const float* w_raw, size_t n, float* w) { select(kVariants)->rwkv6_decay(w_raw, n, w); }
+
 void rwkv7_decay(const float* w_raw, size_t n, float* w) { select(kVariants)->rwkv7_decay(w_raw, n, w); }
 
 void rwkv7_replacement_key(const float* k, const float* a, const float* k_a, size_t n_tokens, size_t n_channels,

@@ -4,7 +4,7 @@
 // Numerics: float32. The functions are polynomials (simd/math.h), the same operations on every machine, so all
 // variants give the same bits, for any split of the elements. Largest errors found, against double, over every third
 // float32 with 1e-8 < |x| < 200 and every ninth of the others: exp 0.98 ulp, sigmoid 2.4, tanh 1.5, softplus 3.2,
-// silu 3.4, rwkv7_decay 1.4; denormal results are within two units of the last place; silu below x = -87, where its
+// silu 3.4, rwkv7_decay 1.4; rwkv6_decay within 1e-7; denormal results are within two units of the last place; silu below x = -87, where its
 // result fades out, within 1e-43. Infinities give the limits, NaN gives NaN.
 #pragma once
 
@@ -47,6 +47,26 @@ struct TokenShiftLerpArgs {
 };
 void token_shift_lerp(const TokenShiftLerpArgs& args);
 
+// The same with interpolations that depend on the token (RWKV-6; Peng et al. 2024, "Eagle and Finch", section 4.2):
+//   y_m[t][c] = x[t][c] + (x[t−1][c] − x[t][c]) · (mix_m[c] + offset_m[t][c])
+// y_m may be offset_m.
+struct TokenShiftDdlerpMix {
+  const float* mix;     // [C]
+  const float* offset;  // [T,C]
+  float* y;             // [T,C]
+};
+struct TokenShiftDdlerpArgs {
+  const float* x;       // [T,C]
+  const float* x_prev;  // [C]
+  size_t n_tokens, n_channels;
+  const TokenShiftDdlerpMix* mixes;  // [n_mixes]
+  size_t n_mixes;
+};
+void token_shift_ddlerp(const TokenShiftDdlerpArgs& args);
+
+// RWKV-5's and RWKV-6's decay: w = exp(−exp(w_raw)).
+void rwkv6_decay(const float* w_raw, size_t n, float* w);
+
 // RWKV-7 (Peng et al. 2025, "RWKV-7 Goose", section 4), in the order of a time_mix block.
 // Decay: w = exp(−e^{−1/2} · sigmoid(w_raw)), with w_raw = w0 + tanh(x_w w1) w2.
 void rwkv7_decay(const float* w_raw, size_t n, float* w);
@@ -73,7 +93,8 @@ struct ElementwiseKernels {
   Binary add, mul, mul_silu;
   void (*add_bias)(const float*, const float*, size_t, size_t, float*);
   void (*token_shift_lerp)(const TokenShiftLerpArgs&);
-  Unary rwkv7_decay;
+  void (*token_shift_ddlerp)(const TokenShiftDdlerpArgs&);
+  Unary rwkv6_decay, rwkv7_decay;
   void (*rwkv7_replacement_key)(const float*, const float*, const float*, size_t, size_t, float*);
   void (*rwkv7_value_residual)(const float*, const float*, const float*, size_t, float*);
   void (*rwkv7_add_bonus)(const Rwkv7BonusArgs&);

@@ -3,6 +3,7 @@
 
 namespace sutra::kernels::avx2 {
 
-void wkv7(const Wkv7Args& args) { wkv7_body<F32x8>(args); }
+extern const WkvKernels kWkv;
+const WkvKernels kWkv = wkv_kernels<F32x8>();
 
 }  // namespace sutra::kernels::avx2

@@ -3,6 +3,7 @@
 
 namespace sutra::kernels::avx512 {
 
-void wkv7(const Wkv7Args& args) { wkv7_body<F32x16>(args); }
+extern const WkvKernels kWkv;
+const WkvKernels kWkv = wkv_kernels<F32x16>();
 
 }  // namespace sutra::kernels::avx512

@@ -3,6 +3,7 @@
 
 namespace sutra::kernels::simd128 {
 
-void wkv7(const Wkv7Args& args) { wkv7_body<F32x4>(args); }
+extern const WkvKernels kWkv;
+const WkvKernels kWkv = wkv_kernels<F32x4>();
 
 }  // namespace sutra::kernels::simd128

@@ -15,9 +15,6 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
-
-#include "kernels/variant.h"
 
 namespace sutra::kernels {
 
@@ -36,8 +33,5 @@ struct Wkv7Args {
 
 // Head ranges are how threads share the work.
 void wkv7(const Wkv7Args& args);
-
-using Wkv7Kernel = void (*)(const Wkv7Args&);
-std::span<const Variant<Wkv7Kernel>> wkv7_variants();
 
 }  // namespace sutra::kernels

@@ -1,0 +1,53 @@
+// RWKV-4. Equations, names and shapes: models/rwkv4.md; the code follows it line by line.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "model/linear.h"
+#include "model/model.h"
+#include "model/rwkv_parts.h"
+
+namespace sutra {
+
+class Rwkv4 final : public Model {
+ public:
+  static Result<std::unique_ptr<Model>> create(const ModelConfig& config, WeightMap& tensors,
+                                               const WeightOptions& options);
+
+  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
+               std::span<float> logits) const override;
+  [[nodiscard]] Result<Workspace> create_workspace(size_t max_tokens) const override;
+  [[nodiscard]] const StateLayout& state_layout() const override { return layout_; }
+  [[nodiscard]] uint64_t weight_bytes() const override;
+
+ private:
+  struct TimeMix {
+    rwkv::NormWeights ln1;
+    Tensor x_k, x_v, x_r;
+    Linear receptance, key, value, output;
+    Tensor w, u;  // −exp(time_decay), time_first
+  };
+  struct Block {
+    TimeMix att;
+    rwkv::GatedChannelMix ffn;
+  };
+  struct Buffers;
+
+  Result<TimeMix> take_time_mix(const std::string& p, WeightMap& tensors, const ModelConfig& config,
+                                const WeightOptions& options) const;
+  void time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
+  Buffers carve(Arena& arena, size_t n_tokens) const;
+  template <class Visit>
+  void for_each_linear(const Visit& visit) const;
+
+  Rwkv4Config config_;
+  StateLayout layout_;
+  Linear embeddings_;
+  rwkv::NormWeights ln0_;
+  std::vector<Block> blocks_;
+  rwkv::NormWeights ln_out_;
+  std::optional<Linear> head_;  // empty: tied to the embeddings
+};
+
+}  // namespace sutra

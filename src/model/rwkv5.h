@@ -1,0 +1,57 @@
+// RWKV-5 (Eagle), versions 5.0, 5.1 and 5.2. Equations, names and shapes: models/rwkv5.md; the code follows it line by
+// line.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "model/linear.h"
+#include "model/model.h"
+#include "model/rwkv_parts.h"
+
+namespace sutra {
+
+class Rwkv5 final : public Model {
+ public:
+  static Result<std::unique_ptr<Model>> create(const ModelConfig& config, WeightMap& tensors,
+                                               const WeightOptions& options);
+
+  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
+               std::span<float> logits) const override;
+  [[nodiscard]] Result<Workspace> create_workspace(size_t max_tokens) const override;
+  [[nodiscard]] const StateLayout& state_layout() const override { return layout_; }
+  [[nodiscard]] uint64_t weight_bytes() const override;
+
+ private:
+  struct TimeMix {
+    rwkv::NormWeights ln1;
+    Tensor x_r, x_k, x_v, x_g;
+    Linear receptance, key, value;
+    std::optional<Linear> gate;  // from 5.1 on
+    Tensor w;                    // [C], exp(−exp(time_decay))
+    rwkv::WkvOutput output;
+  };
+  struct Block {
+    TimeMix att;
+    rwkv::GatedChannelMix ffn;
+  };
+  struct Buffers;
+
+  Result<Tensor> take_per_channel(WeightMap& tensors, const std::string& name) const;
+  Result<TimeMix> take_time_mix(const std::string& p, WeightMap& tensors, const ModelConfig& config,
+                                const WeightOptions& options) const;
+  void time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
+  Buffers carve(Arena& arena, size_t n_tokens) const;
+  template <class Visit>
+  void for_each_linear(const Visit& visit) const;
+
+  Rwkv5Config config_;
+  StateLayout layout_;
+  Linear embeddings_;
+  rwkv::NormWeights ln0_;
+  std::vector<Block> blocks_;
+  rwkv::NormWeights ln_out_;
+  std::optional<Linear> head_;  // empty: tied to the embeddings
+};
+
+}  // namespace sutra
