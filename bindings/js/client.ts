@@ -68,7 +68,7 @@ async function request<K extends 'load' | 'loadTokenizer'>(
 
 async function toRequest(source: ModelSource, options: LoadOptions): Promise<LoadRequest> {
   const { artefact, threads, cache = true, exact = false, activationBits = 15 } = options;
-  const { tokenizer = true, worker = true, manifest = {} } = options;
+  const { config = {}, tokenizer = true, worker = true, manifest = {} } = options;
   if (artefact !== undefined && artefact !== 'simd128' && artefact !== 'relaxed')
     raise('invalid_argument', `artefact must be 'simd128' or 'relaxed', found '${String(artefact)}'`);
   if (activationBits !== 15 && activationBits !== 8)
@@ -83,6 +83,7 @@ async function toRequest(source: ModelSource, options: LoadOptions): Promise<Loa
     cache,
     exact,
     activationBits,
+    overrides: Object.entries(config).map(([key, value]) => `${key}=${JSON.stringify(value)}`),
     tokenizer,
     manifest,
   };

@@ -1,6 +1,5 @@
 // The files of a model, opened one by one: from a server, from disk or from what the person gave.
 import { raise } from './errors.ts';
-import { foreignFormat, raiseFormat } from './formats.ts';
 import { openNodeFile } from './platform.ts';
 import type { PlainSource } from './protocol.ts';
 import { type DownloadOptions, download, fromBlob, type OpenFile } from './storage.ts';
@@ -21,16 +20,12 @@ export interface Folder {
 export function openFolder(source: PlainSource, options: Omit<DownloadOptions, 'sha256'>, manifest: Manifest): Folder {
   if (source.kind === 'files') {
     const files = new Map(source.files.map(({ name, blob }) => [name, blob]));
-    const names = [...files.keys()];
-    const foreign = names.find((name) => foreignFormat.test(name));
-    const weights = names.filter((name) => name.endsWith('.safetensors'));
-    if (foreign !== undefined && weights.length === 0) raiseFormat(foreign);
     return {
       open: async (name) => {
         const blob = files.get(name);
         return blob && fromBlob(name, blob);
       },
-      weights,
+      weights: weightsAmong([...files.keys()]),
       place: 'the given files',
     };
   }
@@ -46,6 +41,18 @@ export function openFolder(source: PlainSource, options: Omit<DownloadOptions, '
   };
 }
 
+/**
+ * Formats are told by content; names only say which files hold weights. One format is chosen, the best first, because
+ * people keep the same model in several.
+ */
+function weightsAmong(names: readonly string[]): string[] {
+  for (const kind of [/\.safetensors$/, /\.gguf$/, /\.(pth|pt|bin)$/]) {
+    const found = names.filter((name) => kind.test(name));
+    if (found.length > 0) return found;
+  }
+  return names.filter((name) => !/\.(json|txt|md)$/.test(name));
+}
+
 export async function openNeeded(folder: Folder, name: string): Promise<OpenFile> {
   return (await folder.open(name)) ?? raiseMissing(folder, name);
 }
@@ -53,12 +60,17 @@ export async function openNeeded(folder: Folder, name: string): Promise<OpenFile
 /** In the order of preference: Hugging Face's file, RWKV's World vocabulary. */
 const tokenizerNames = ['tokenizer.json', 'rwkv_vocab_v20230424.txt'] as const;
 
-export async function openTokenizer(folder: Folder): Promise<OpenFile> {
+/** undefined when there is none. */
+export async function openTokenizer(folder: Folder): Promise<OpenFile | undefined> {
   for (const name of tokenizerNames) {
     const file = await folder.open(name);
     if (file) return file;
   }
-  return raiseMissing(folder, tokenizerNames[0]);
+  return undefined;
+}
+
+export async function openNeededTokenizer(folder: Folder): Promise<OpenFile> {
+  return (await openTokenizer(folder)) ?? raiseMissing(folder, tokenizerNames[0]);
 }
 
 /** The weight files in order; the first is already open. */
@@ -114,10 +126,13 @@ async function readText(file: OpenFile): Promise<string> {
 
 const additions: Record<string, string> = {
   'config.json': 'Add the config.json that belongs to the weights: choose the whole folder of the model.',
-  'tokenizer.json':
-    'Add the tokenizer.json or rwkv_vocab_v20230424.txt that belongs to the model, or pass tokenizer: false to use token ids.',
-  'model.safetensors': 'Add model.safetensors, or all its parts with model.safetensors.index.json.',
+  'tokenizer.json': 'Add the tokenizer.json or rwkv_vocab_v20230424.txt that belongs to the model.',
+  'model.safetensors':
+    'Add the weights: model.safetensors, all its parts with model.safetensors.index.json, or a .pth file.',
 };
+
+/** When the engine cannot do without it. */
+export const configHint = additions['config.json']!;
 
 function raiseMissing(folder: Folder, name: string): never {
   return raise('not_found', `${name} is missing from ${folder.place}`, {

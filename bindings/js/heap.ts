@@ -16,9 +16,10 @@ export interface EngineModule {
   _sutra_hash(sizeBytes: number): Address;
   _sutra_hash_finish(): Address;
   _sutra_load_begin(exact: number, int8Activations: number, threads: number): Address;
-  _sutra_load_config(sizeBytes: number): Address;
+  _sutra_load_config(configBytes: number, inputBytes: number): Address;
   _sutra_load_tokenizer(sizeBytes: number): Address;
   _sutra_load_file(nameBytes: number, fileBytes: number): Address;
+  _sutra_load_wanted(): Address;
   _sutra_load_chunk(sizeBytes: number): Address;
   _sutra_load_file_end(): Address;
   _sutra_load_finish(): Address;
@@ -76,6 +77,13 @@ export interface Step {
   readonly generatedTokens: number;
 }
 
+export interface Wanted {
+  readonly offset: number;
+  readonly size: number;
+  /** Whether bytes are wanted from the file's first to its last. Known for sure after 16 bytes. */
+  readonly inOrder: boolean;
+}
+
 export interface SessionPlace {
   readonly session: number;
   readonly position: number;
@@ -114,9 +122,11 @@ export class Heap {
     this.#call((m) => m._sutra_load_begin(Number(exact), Number(activationBits === 8), threads));
   }
 
-  loadConfig(json: Uint8Array): void {
-    this.#write(json);
-    this.#call((m) => m._sutra_load_config(json.length));
+  /** Empty where there is no config.json; overrides are "key=value". */
+  loadConfig(json: Uint8Array, overrides: readonly string[]): void {
+    const input = concatenate([json, ...overrides.flatMap(packText)]);
+    this.#write(input);
+    this.#call((m) => m._sutra_load_config(json.length, input.length));
   }
 
   loadTokenizer(json: Uint8Array): void {
@@ -130,6 +140,13 @@ export class Heap {
     this.#call((m) => m._sutra_load_file(bytes.length, fileBytes));
   }
 
+  /** The bytes of the file that are wanted next; size 0 when it was read. */
+  loadWanted(): Wanted {
+    const { values } = this.#call((m) => m._sutra_load_wanted());
+    return { offset: values[0]!, size: values[1]!, inOrder: values[2] === 1 };
+  }
+
+  /** The first of the wanted bytes. */
   loadChunk(chunk: Uint8Array): void {
     for (const part of this.#parts(chunk)) this.#call((m) => m._sutra_load_chunk(part));
   }

@@ -1,6 +1,15 @@
 // Loading: from a model's files into the engine, chunk by chunk, with progress, checks and cancellation.
 import { raise, raiseIfAborted, rethrow, SutraError } from './errors.ts';
-import { type Folder, openFolder, openNeeded, openTokenizer, openWeights, readBytes } from './folder.ts';
+import {
+  configHint,
+  type Folder,
+  openFolder,
+  openNeeded,
+  openNeededTokenizer,
+  openTokenizer,
+  openWeights,
+  readBytes,
+} from './folder.ts';
 import type { Heap } from './heap.ts';
 import { yieldToEventLoop } from './platform.ts';
 import type { LoadRequest } from './protocol.ts';
@@ -23,19 +32,19 @@ export interface LoadContext {
 export async function loadModel(engine: Promise<RunningEngine>, context: LoadContext): Promise<LoadedModel> {
   return withoutStaleCache(context, async (loading) => {
     const folder = loading.folder;
-    const { exact, activationBits, tokenizer: wantsTokenizer } = context.request;
+    const { exact, activationBits, overrides, tokenizer: wantsTokenizer } = context.request;
     const [{ heap, runtime }, config, tokenizer, weights] = await settleAll([
       engine.then((started) => {
         started.heap.warmUp();
         return started;
       }),
-      openNeeded(folder, 'config.json'),
+      folder.open('config.json'),
       wantsTokenizer ? openTokenizer(folder) : undefined,
       openWeights(folder),
     ] as const);
     loading.expect([config, tokenizer, weights.first], [...weights.names]);
     heap.loadBegin(exact, activationBits, runtime.threads);
-    heap.loadConfig(await loading.readSmall(heap, config));
+    heap.loadConfig(config ? await loading.readSmall(heap, config) : new Uint8Array(), overrides);
     if (tokenizer) heap.loadTokenizer(await loading.readSmall(heap, tokenizer));
     for (const name of weights.names) {
       const file = name === weights.first.name ? weights.first : await openNeeded(folder, name);
@@ -44,7 +53,7 @@ export async function loadModel(engine: Promise<RunningEngine>, context: LoadCon
     loading.report('load');
     await yieldToEventLoop();
     raiseIfAborted(context.signal);
-    const model = heap.loadFinish();
+    const model = withHint(config ? undefined : configHint, () => heap.loadFinish());
     loading.report('ready');
     return model;
   });
@@ -53,7 +62,7 @@ export async function loadModel(engine: Promise<RunningEngine>, context: LoadCon
 /** A tokenizer without a model; returns its vocabulary. */
 export async function loadTokenizer(engine: Promise<RunningEngine>, context: LoadContext): Promise<number> {
   return withoutStaleCache(context, async (loading) => {
-    const [{ heap }, file] = await settleAll([engine, openTokenizer(loading.folder)] as const);
+    const [{ heap }, file] = await settleAll([engine, openNeededTokenizer(loading.folder)] as const);
     loading.expect([file], []);
     const vocabulary = heap.tokenizerLoad(await loading.readSmall(heap, file));
     loading.report('ready');
@@ -80,6 +89,34 @@ async function withoutStaleCache<T>(context: LoadContext, attempt: (loading: Loa
     if (!isBad || !(await first.forgetCached())) rethrow(error);
   }
   return attempt(new Loading(context));
+}
+
+/** After so many bytes it is known whether a file is read in order. */
+const beginningBytes = 16;
+const pieceBytes = 4 << 20;
+
+/** Gives the engine a chunk of the file. False when it wants the file in places. */
+function loadInOrder(heap: Heap, file: OpenFile, chunk: Uint8Array, at: number): boolean {
+  for (let used = 0; used < chunk.length; ) {
+    const { size, inOrder } = heap.loadWanted();
+    if (!inOrder) return false;
+    if (size === 0) raise('malformed', `${file.name} has more than the ${at + used} bytes that belong to it`);
+    const piece = chunk.subarray(used, used + Math.min(size, chunk.length - used));
+    heap.loadChunk(piece);
+    used += piece.length;
+  }
+  return heap.loadWanted().inOrder;
+}
+
+/** An error of the engine about something that was not found, with what helps. */
+function withHint<T>(hint: string | undefined, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (hint !== undefined && error instanceof SutraError && error.code === 'not_found')
+      raise(error.code, error.message, { hint, cause: error });
+    return rethrow(error);
+  }
 }
 
 class Loading {
@@ -121,14 +158,30 @@ class Loading {
     this.#open(file);
     const expected = this.#expectedHash(file);
     heap.loadFile(file.name, file.size);
+    const kept: Blob[] = []; // the whole of a file that is read in places and comes from a server
+    let at = 0;
+    let inOrder = true;
     for await (const chunk of file.chunks()) {
       raiseIfAborted(this.#signal);
       if (expected !== undefined) heap.hash(chunk);
-      heap.loadChunk(chunk);
+      if (!inOrder || at < beginningBytes) kept.push(new Blob([chunk as BlobPart]));
+      if (inOrder) inOrder = loadInOrder(heap, file, chunk, at);
+      at += chunk.length;
       this.#advance(file, chunk.length);
+      if (!inOrder && file.blob && expected === undefined) break;
     }
+    if (!inOrder) await this.#loadInPlaces(heap, file, file.blob ?? new Blob(kept));
     heap.loadFileEnd();
     await this.#verifyHash(heap, file, expected);
+  }
+
+  async #loadInPlaces(heap: Heap, file: OpenFile, blob: Blob): Promise<void> {
+    for (let wanted = heap.loadWanted(); wanted.size > 0; wanted = heap.loadWanted()) {
+      raiseIfAborted(this.#signal);
+      const end = wanted.offset + Math.min(wanted.size, pieceBytes);
+      heap.loadChunk(new Uint8Array(await blob.slice(wanted.offset, end).arrayBuffer()));
+      this.report('load', file.name);
+    }
   }
 
   report(phase: LoadProgress['phase'], file?: string): void {

@@ -32,6 +32,8 @@ export interface LoadRequest extends EngineRequest {
   readonly cache: boolean;
   readonly exact: boolean;
   readonly activationBits: 15 | 8;
+  /** "key=value", the value as JSON. */
+  readonly overrides: readonly string[];
   readonly tokenizer: boolean;
   readonly manifest: Manifest;
 }

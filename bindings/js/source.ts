@@ -1,6 +1,5 @@
 // A model source in whatever form the caller has it, made into one that can be sent to the engine's thread.
 import { raise } from './errors.ts';
-import { foreignFormat, raiseFormat } from './formats.ts';
 import { nodeModule } from './platform.ts';
 import type { PlainSource } from './protocol.ts';
 import type { ModelSource, NamedFiles } from './types.ts';
@@ -27,8 +26,7 @@ function urlSource(text: string): PlainSource {
   url.search = '';
   url.hash = '';
   const last = decodeURIComponent(url.pathname.slice(url.pathname.lastIndexOf('/') + 1));
-  if (foreignFormat.test(last)) return raiseFormat(last);
-  if (last.endsWith('.safetensors')) return { kind: 'url', base: new URL('.', url).href, file: last };
+  if (/\.(safetensors|gguf|pth|pt|bin)$/.test(last)) return { kind: 'url', base: new URL('.', url).href, file: last };
   if (last !== '' && !last.endsWith('.json')) url.pathname += '/';
   return { kind: 'url', base: new URL('.', url).href };
 }

@@ -13,6 +13,8 @@ export interface OpenFile {
   readonly verified: boolean;
   /** The bytes in order; can be read once. A chunk's bytes stand until the next one is asked for. */
   chunks(): AsyncGenerator<Uint8Array>;
+  /** The same bytes in any order, where they can be had without reading all of them. */
+  readonly blob?: Blob;
   /** Notes that all bytes had the manifest's hash, so that it need not be computed again. */
   confirm(): Promise<void>;
   /** Forgets what is cached of it. */
@@ -148,6 +150,7 @@ export function fromBlob(name: string, blob: Blob): OpenFile {
     fromCache: false,
     verified: false,
     chunks: () => readStream(blob.stream()),
+    blob,
     confirm: async () => {},
     discard: async () => {},
   };

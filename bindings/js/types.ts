@@ -75,7 +75,12 @@ export interface LoadOptions {
   readonly exact?: boolean;
   /** Bits of the activations that meet 4-bit weights: 15 loses nothing, 8 is faster. No effect with `exact`. Default 15. */
   readonly activationBits?: 15 | 8;
-  /** `false` loads a model that has no tokenizer files: prompts are then token ids. Default true. */
+  /**
+   * Values that replace those of config.json, or of what stands for it in the weights: `{group_norm_epsilon: 1e-5}`.
+   * Keys that the model does not have are refused.
+   */
+  readonly config?: Readonly<Record<string, string | number | boolean>>;
+  /** `false` does not look for a tokenizer. A model without one loads all the same: prompts are then token ids. */
   readonly tokenizer?: boolean;
   /** What the files must be, by name. A file that differs is refused, and a cached one is fetched again. */
   readonly manifest?: Manifest;

@@ -151,8 +151,10 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_begin(uint32_t exact, uint32_t int8
   return in.out.ok();
 }
 
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_config(uint32_t size_bytes) {
-  return instance().out.of(instance().loader->set_config(input(size_bytes)));
+// input: config.json of config_bytes (0: there is none), then overrides, packed
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_config(uint32_t config_bytes, uint32_t input_bytes) {
+  const std::vector<std::string> overrides = unpack_texts(input(input_bytes).subspan(config_bytes));
+  return instance().out.of(instance().loader->set_config(input(config_bytes), overrides));
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_tokenizer(uint32_t size_bytes) {
@@ -165,6 +167,15 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_file(uint32_t name_bytes, double fi
       instance().loader->begin_file(std::string(input_text(name_bytes)), static_cast<uint64_t>(file_bytes)));
 }
 
+// values: where the bytes of the file begin that are wanted next, how many there are (0 when it was read), and whether
+// bytes are wanted in order
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_wanted() {
+  const ModelLoader& loader = *instance().loader;
+  const ByteRange wanted = loader.wanted();
+  return instance().out.ok({double(wanted.offset), double(wanted.size), double(loader.in_order())});
+}
+
+// input: the first of the wanted bytes
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_chunk(uint32_t size_bytes) {
   return instance().out.of(instance().loader->feed(input(size_bytes)));
 }

@@ -35,6 +35,7 @@ class SafetensorsStream final : public TensorReader {
   Status finish() override;
 
   [[nodiscard]] ByteRange wanted() const override { return {fed_bytes_, file_size_ - fed_bytes_}; }
+  [[nodiscard]] bool in_order() const override { return true; }
   Status give(std::span<const std::byte> bytes) override { return feed(bytes); }
   [[nodiscard]] const std::vector<TensorEntry>* tensors() const override {
     return header_ ? &header_->tensors : nullptr;

@@ -18,6 +18,8 @@ class TensorFile final : public TensorReader {
   TensorFile(std::string source, uint64_t file_size, TensorSink& sink);
 
   [[nodiscard]] ByteRange wanted() const override;
+  // True as long as the format is not known, which the first 16 bytes tell.
+  [[nodiscard]] bool in_order() const override { return !reader_ || reader_->in_order(); }
   Status give(std::span<const std::byte> bytes) override;
   Status finish() override;
   [[nodiscard]] const std::vector<TensorEntry>* tensors() const override {

@@ -23,6 +23,8 @@ class TensorReader {
 
   // The bytes that are wanted next, inside the file; size 0 when everything was read.
   [[nodiscard]] virtual ByteRange wanted() const = 0;
+  // Whether all bytes are wanted from the first to the last, so that they can be given as they arrive.
+  [[nodiscard]] virtual bool in_order() const = 0;
   // The first of them: any number above 0. After an error the reader is of no further use.
   virtual Status give(std::span<const std::byte> bytes) = 0;
   // After the last bytes there are: kTruncated when more are wanted.

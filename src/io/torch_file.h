@@ -42,6 +42,7 @@ class TorchReader final : public TensorReader {
   TorchReader(uint64_t file_size, TensorSink* sink);
 
   [[nodiscard]] ByteRange wanted() const override { return wanted_; }
+  [[nodiscard]] bool in_order() const override { return false; }
   Status give(std::span<const std::byte> bytes) override;
   Status finish() override;
   [[nodiscard]] const std::vector<TensorEntry>* tensors() const override {

@@ -75,14 +75,11 @@ Status ModelLoader::begin_file(std::string_view name, uint64_t size_bytes) {
 
 Status ModelLoader::feed(std::span<const std::byte> bytes) {
   if (!file_) return fail(ErrorCode::kInvalidArgument, "bytes were given outside of any file");
-  // A chunk may hold the bytes by which the format is told and more.
-  while (!bytes.empty()) {
-    const auto n = static_cast<size_t>(std::min<uint64_t>(bytes.size(), file_->wanted().size));
-    if (n == 0) return fail(ErrorCode::kMalformed, "more bytes came than the file has");
-    SUTRA_TRY(file_->give(bytes.first(n)));
-    bytes = bytes.subspan(n);
+  if (bytes.size() > file_->wanted().size) {
+    return fail(ErrorCode::kInvalidArgument, bytes.size(), " bytes were given where ", file_->wanted().size,
+                " are wanted");
   }
-  return {};
+  return bytes.empty() ? Status() : file_->give(bytes);
 }
 
 Status ModelLoader::end_file() {

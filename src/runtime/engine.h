@@ -87,10 +87,11 @@ class ModelLoader {
   // tokenizer.json, or RWKV's World vocabulary.
   Status set_tokenizer(std::span<const std::byte> file);
 
-  // One file of `size_bytes`: begin_file, feed the first bytes of wanted() until nothing is wanted, end_file.
-  // Safetensors files are wanted from their first byte to their last.
+  // One file of `size_bytes`: begin_file, feed the first bytes of wanted() until nothing is wanted, end_file. Most formats
+  // are wanted from their first byte to their last, those of torch.save in places: in_order() tells, once 16 bytes came.
   Status begin_file(std::string_view name, uint64_t size_bytes);
   [[nodiscard]] ByteRange wanted() const { return file_ ? file_->wanted() : ByteRange{}; }
+  [[nodiscard]] bool in_order() const { return !file_ || file_->in_order(); }
   Status feed(std::span<const std::byte> bytes);
   Status end_file();
 

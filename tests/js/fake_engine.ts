@@ -12,6 +12,8 @@ const inputAt = 65536;
 export class FakeEngine {
   readonly memory = new WebAssembly.Memory({ initial: 2, maximum: 64 });
   readonly files: { name: string; bytes: number; fed: number }[] = [];
+  /** The bytes of .pth files, in the order in which they came. */
+  readonly given: number[] = [];
   readonly sessions = new Map<number, number[]>();
   readonly generations = new Map<
     number,
@@ -109,9 +111,18 @@ export class FakeEngine {
     this.files.push({ name: new TextDecoder().decode(this.input(nameBytes)), bytes, fed: 0 });
     return this.#reply({});
   }
+  /** In order, but for files whose name ends in .pth: after the first 16 bytes their last four, then the rest. */
+  _sutra_load_wanted() {
+    const { name, bytes, fed } = this.files.at(-1)!;
+    if (!name.endsWith('.pth')) return this.#reply({ values: [fed, bytes - fed, 1] });
+    if (fed < 16) return this.#reply({ values: [fed, 16 - fed, 1] });
+    if (fed < 20) return this.#reply({ values: [bytes - 20 + fed, 20 - fed, 0] });
+    return this.#reply({ values: [fed - 4, bytes - fed, 0] });
+  }
   _sutra_load_chunk(size: number) {
     const file = this.files.at(-1)!;
     file.fed += size;
+    if (file.name.endsWith('.pth')) this.given.push(...this.input(size));
     if (file.fed > file.bytes) return this.#reply({ code: 5, text: 'too many bytes' });
     return this.#reply({});
   }

@@ -10,7 +10,7 @@ test('an input that makes the memory grow arrives whole', () => {
   const heap = new Heap(engine.module);
   const before = engine.memory.buffer.byteLength;
   const bytes = Uint8Array.from({ length: 700_000 }, (_, index) => index % 251);
-  heap.loadConfig(bytes);
+  heap.loadConfig(bytes, []);
   assert.ok(engine.memory.buffer.byteLength > before);
   assert.deepEqual(engine.input(bytes.length), bytes);
 });
@@ -26,7 +26,7 @@ test('a long chunk goes in slices and none is lost', () => {
 
 test('an input that memory has no room for is out_of_memory', () => {
   const heap = new Heap(new FakeEngine().module);
-  assert.throws(() => heap.loadConfig(new Uint8Array(64 * 65536)), withCode('out_of_memory', /4194304 bytes/));
+  assert.throws(() => heap.loadConfig(new Uint8Array(64 * 65536), []), withCode('out_of_memory', /4194304 bytes/));
 });
 
 test('what the engine reports is thrown with its code and its sentence', () => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import type { LoadRequest } from '../../bindings/js/protocol.ts';
 import type { LoadProgress } from '../../bindings/js/types.ts';
@@ -52,16 +54,49 @@ test('progress does not fall when a shard turns out to be larger than the ones b
   assert.equal(progress.find(({ file }) => file === 'model-1.safetensors')!.total, 0, 'unknown before all are open');
 });
 
-test('a missing file is not_found, named, with what to add', async () => {
-  for (const name of Object.keys(toyFiles)) {
-    const { [name as keyof typeof toyFiles]: _, ...rest } = toyFiles;
-    await assert.rejects(loadFiles(rest), { ...withCode('not_found', new RegExp(name)), hint: /Add/ });
+test('missing weights are not_found, named, with what to add', async () => {
+  const { 'model.safetensors': _, ...rest } = toyFiles;
+  await assert.rejects(loadFiles(rest), { ...withCode('not_found', /model\.safetensors/), hint: /Add/ });
+});
+
+test('without config.json the engine decides, and its refusal says what to add', async () => {
+  const { 'config.json': _, ...rest } = toyFiles;
+  const { engine } = await loadFiles(rest);
+  assert.equal(engine.files.find(({ name }) => name === 'config.json')!.bytes, 0);
+  const { connection, engine: strict } = connect();
+  strict.failures.set('_sutra_load_finish', ['not_found', 'config.json was not given']);
+  await assert.rejects(connection.call('load', loadRequest({ source: plainFiles(rest) })), {
+    ...withCode('not_found', /config\.json was not given/),
+    hint: /config\.json/,
+  });
+});
+
+test('a file that is read in places is given in places, from disk and from a server', async () => {
+  const bytes = Uint8Array.from({ length: 100 }, (_, i) => i);
+  const expected = [...bytes.slice(0, 16), ...bytes.slice(96), ...bytes.slice(16, 96)];
+  const { engine } = await loadFiles({ 'model.pth': bytes });
+  assert.deepEqual(engine.given, expected);
+
+  const server = createServer((request, response) => {
+    if (!request.url!.endsWith('.pth')) return response.writeHead(404).end();
+    response.writeHead(200, { 'content-length': bytes.length });
+    response.write(bytes.subarray(0, 5));
+    return setTimeout(() => response.end(bytes.subarray(5)), 20);
+  });
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  const { port } = server.address() as AddressInfo;
+  try {
+    const source = { kind: 'url' as const, base: `http://localhost:${port}/`, file: 'model.pth' };
+    assert.deepEqual((await load({ source })).engine.given, expected);
+  } finally {
+    server.close();
   }
 });
 
-test('without a tokenizer only if asked for', async () => {
+test('a model without a tokenizer loads; tokenizer: false does not even look for one', async () => {
   const { 'tokenizer.json': _, ...rest } = toyFiles;
-  const { engine } = await loadFiles(rest, { tokenizer: false });
+  await loadFiles(rest);
+  const { engine } = await loadFiles(toyFiles, { tokenizer: false });
   assert.deepEqual(
     engine.files.map(({ name }) => name),
     ['config.json', 'model.safetensors'],
@@ -110,8 +145,12 @@ test('a single weight file may have any name', async () => {
   assert.equal(engine.files[2]!.name, 'best.safetensors');
 });
 
-test('weights in another format alone are unsupported', async () => {
-  await assert.rejects(loadFiles({ 'config.json': '{}', 'model.gguf': 'x' }), withCode('unsupported', /model\.gguf/));
+test('of one model in several formats the best is read', async () => {
+  const { engine } = await loadFiles({ 'x.pth': 'old', 'x.safetensors': 'abc', 'x.gguf': 'q', 'README.md': '#' });
+  assert.deepEqual(
+    engine.files.map(({ name }) => name),
+    ['config.json', 'x.safetensors'],
+  );
 });
 
 test('sizes and hashes of a manifest must hold', async () => {

@@ -49,9 +49,13 @@ test('what begins with a dot or a slash is a path, not a hub id', async () => {
   assert.equal((await urlOf('/models/x/')).base, 'file:///models/x/');
 });
 
-test('formats of other kinds are refused with the name and a hint', async () => {
-  for (const source of ['https://a.example/model.gguf', '/tmp/rwkv.pth'])
-    await assert.rejects(toPlainSource(source), { ...withCode('unsupported', /gguf|pth/), hint: /safetensors/ });
+test('a file of weights of any format is named by its URL', async () => {
+  for (const name of ['model.gguf', 'RWKV-x070.pth', 'pytorch_model.bin'])
+    assert.deepEqual(await urlOf(`https://a.example/b/${name}`), {
+      kind: 'url',
+      base: 'https://a.example/b/',
+      file: name,
+    });
 });
 
 test('files count by name, wherever they lie, and the nearest to the top wins', async () => {

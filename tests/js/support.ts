@@ -22,6 +22,7 @@ export const loadRequest = (changes: Partial<LoadRequest> = {}): LoadRequest => 
   cache: false,
   exact: false,
   activationBits: 15,
+  overrides: [],
   tokenizer: true,
   manifest: {},
   ...changes,

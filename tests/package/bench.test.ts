@@ -23,7 +23,7 @@ for (const [artefact, threads] of [
   ['simd128', 1],
 ] as const)
   test(`it prints one JSON object (${artefact}, ${threads} threads)`, { skip }, () => {
-    const model = shippedModels[0] ?? goldenCases[0]!.folder;
+    const model = shippedModels[0] ?? goldenCases[0]!.source;
     const few = ['--prompt-tokens', '70', '--gen-tokens', '9'];
     const { status, stdout, stderr } = bench(
       '--model',
@@ -55,9 +55,9 @@ test('wrong arguments are named on standard error and nothing is printed', () =>
   const cases: [string[], RegExp][] = [
     [[], /--model/],
     [['--model', '/nowhere'], /nowhere.*config\.json/],
-    [['--model', goldenCases[0]!.folder, '--gen-tokens', 'many'], /gen-tokens.*many/],
-    [['--model', goldenCases[0]!.folder, '--artefact', 'avx2'], /artefact.*avx2/],
-    [['--model', goldenCases[0]!.folder, '--speed'], /--speed/],
+    [['--model', goldenCases[0]!.source, '--gen-tokens', 'many'], /gen-tokens.*many/],
+    [['--model', goldenCases[0]!.source, '--artefact', 'avx2'], /artefact.*avx2/],
+    [['--model', goldenCases[0]!.source, '--speed'], /--speed/],
   ];
   for (const [args, message] of cases) {
     const { status, stdout, stderr } = bench(...args);

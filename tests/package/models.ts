@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 const project = join(import.meta.dirname, '../..');
-const shared = process.env.SUTRA_SHARED ?? join(project, '../shared');
+export const shared = process.env.SUTRA_SHARED ?? join(project, '../shared');
 
 const folders = (root: string, needed: string) =>
   existsSync(root)
@@ -12,17 +12,22 @@ const folders = (root: string, needed: string) =>
         .filter((path) => existsSync(join(path, needed)))
     : [];
 
+const sharedGolden = join(shared, 'golden/models');
+
 export interface GoldenCase {
   readonly name: string;
-  readonly folder: string;
+  /** A folder, or a file of weights. */
+  readonly source: string;
   readonly expected: string;
 }
 
-const golden = (name: string, folder: string, expected = folder): GoldenCase[] => {
+const golden = (name: string, source: string, expected = source): GoldenCase[] => {
   const path = join(expected, 'expected.safetensors');
-  return existsSync(path) ? [{ name, folder, expected: path }] : [];
+  return existsSync(path) ? [{ name, source, expected: path }] : [];
 };
-const sharedGolden = join(shared, 'golden/models');
+/** BlinkDL's .pth of a shared case. */
+const goldenPth = (name: string, file = 'model.pth') =>
+  golden(`${name}/${file}`, join(sharedGolden, name, file), join(sharedGolden, name));
 
 /** Random weights with logits and states of independent implementations; no tokenizer. The first is in the repository. */
 export const goldenCases: GoldenCase[] = [
@@ -32,6 +37,9 @@ export const goldenCases: GoldenCase[] = [
   ...golden('rwkv7/hf', join(sharedGolden, 'rwkv7/hf'), join(sharedGolden, 'rwkv7')),
   ...golden('mamba-tied', join(sharedGolden, 'mamba-tied')),
   ...golden('mamba-bias', join(sharedGolden, 'mamba-bias')),
+  ...golden('rwkv4', join(sharedGolden, 'rwkv4')),
+  ...goldenPth('rwkv4', 'model_blinkdl.pth'),
+  ...['rwkv5', 'rwkv5-h64', 'rwkv6', 'rwkv6-h64', 'rwkv7', 'rwkv7-h32'].flatMap((name) => goldenPth(name)),
 ];
 /** What the repository ships: 4-bit, with tokenizers. */
 export const shippedModels = folders(join(project, 'models'), 'tokenizer.json');

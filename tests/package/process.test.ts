@@ -8,7 +8,7 @@ import { goldenCases } from './models.ts';
 /** Runs a module in a Node of its own; `model` is loaded in it. Returns its output once it has ended by itself. */
 async function run(code: string, options = ''): Promise<string> {
   const prologue = `import { load } from 'sutra-web';
-    const model = await load(${JSON.stringify(`${goldenCases[0]!.folder}/`)}, { tokenizer: false, ${options} });`;
+    const model = await load(${JSON.stringify(`${goldenCases[0]!.source}/`)}, { tokenizer: false, ${options} });`;
   const args = ['--expose-gc', '--input-type=module', '--eval', prologue + code];
   const child = spawn(process.execPath, args, { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -28,7 +28,7 @@ for (const options of ['threads: 1', 'threads: 2', 'worker: false'])
 test('a model that nobody holds any more ends its thread', async () => {
   const output = await run(
     `const { lost } = model;
-     let held = [await load(${JSON.stringify(`${goldenCases[0]!.folder}/`)}, { tokenizer: false, threads: 1 })];
+     let held = [await load(${JSON.stringify(`${goldenCases[0]!.source}/`)}, { tokenizer: false, threads: 1 })];
      const forgotten = held[0].lost;
      held = [];
      const collect = setInterval(() => globalThis.gc(), 20);

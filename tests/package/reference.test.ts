@@ -14,7 +14,7 @@ const builds: { artefact: Artefact; threads: number }[] = [
   { artefact: 'simd128', threads: 2 },
 ];
 
-for (const { name, folder, expected: path } of goldenCases)
+for (const { name, source, expected: path } of goldenCases)
   for (const build of builds)
     test(`${name} has the reference's logits and states (${build.artefact}, ${build.threads} threads)`, async () => {
       const expected = readTensors(path);
@@ -24,7 +24,7 @@ for (const { name, folder, expected: path } of goldenCases)
       const vocabulary = logits.shape.at(-1)!;
       // The lengths after which the reference wrote its states down.
       const counts = new Set([...expected.keys()].map((key) => Number(/^state\.t(\d+)\./.exec(key)?.[1] ?? 1)));
-      const model = await load(`${folder}/`, { exact: true, tokenizer: false, ...build });
+      const model = await load(source, { exact: true, tokenizer: false, ...build });
       assert.deepEqual([model.runtime.artefact, model.runtime.threads], [build.artefact, build.threads]);
       const session = await model.createSession();
       for (let row = 0; row < batch; row++) {

@@ -61,6 +61,7 @@ export async function open(choice: Choice): Promise<boolean> {
     await before?.model.dispose();
     await measureMemory();
     if (!choice.opened) await writeValue('model', choice.key);
+    if (model.tokenizer.vocabularySize === 0) problem.value = withoutTokenizer(choice);
     return true;
   } catch (error) {
     if (controller.signal.aborted || isAbort(error)) return false;
@@ -70,8 +71,26 @@ export async function open(choice: Choice): Promise<boolean> {
   }
 }
 
+const withoutTokenizer = (choice: Choice) => ({
+  sentence: `“${choice.name}” came without a tokenizer, so it can neither read nor write text.`,
+  hint: `Drop its ${TOKENIZER_FILES.join(' or ')} here, and it will be added.`,
+  details: '',
+});
+
+const TOKENIZER_FILES = ['tokenizer.json', 'rwkv_vocab_v20230424.txt'];
+
+/** The files of a model that was opened, with the tokenizer that it lacked; or just the files. */
+function completed(name: string, files: readonly File[]): { name: string; files: readonly File[] } {
+  const opened = ready.value?.choice;
+  const isTokenizer = files.length > 0 && files.every((file) => TOKENIZER_FILES.includes(file.name));
+  if (!isTokenizer || !opened?.opened || !Array.isArray(opened.source)) return { name, files };
+  removeOpened(opened);
+  return { name: opened.name, files: [...(opened.source as File[]), ...files] };
+}
+
 /** Loads files that a person opened or dropped; they stay on the list only if they are a model. */
-export async function openFiles(name: string, files: readonly File[]): Promise<void> {
+export async function openFiles(given: string, dropped: readonly File[]): Promise<void> {
+  const { name, files } = completed(given, dropped);
   const choice = addOpened(name, files);
   if (!(await open(choice))) {
     removeOpened(choice);

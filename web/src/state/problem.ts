@@ -34,10 +34,10 @@ const REASONS: Record<SutraErrorCode, string> = {
 };
 
 const FALLBACK_HINTS: Partial<Record<SutraErrorCode, string>> = {
-  not_found: 'A model folder holds config.json, tokenizer.json and one or more .safetensors files.',
+  not_found: 'Open the whole folder of the model: its weights, config.json and tokenizer.',
   truncated: 'Download it again, or open another copy.',
   malformed: 'Download it again, or open another copy.',
-  unsupported: 'RWKV-7 and Mamba-1 models as .safetensors work here.',
+  unsupported: 'RWKV-4 to RWKV-7 and Mamba models work here, as .safetensors or .pth files.',
   out_of_memory: 'Close other tabs, or choose a smaller model.',
   too_large: 'Choose a smaller model.',
 };

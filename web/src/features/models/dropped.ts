@@ -33,6 +33,6 @@ export async function readDrop(data: DataTransfer): Promise<Dropped> {
 /** A name for files that were chosen together: that of their folder, or of the weights among them. */
 export function folderName(files: readonly File[]): string {
   const folder = files[0]?.webkitRelativePath.split('/')[0];
-  const weights = files.find((file) => /\.(safetensors|gguf|pth|pt)$/.test(file.name));
+  const weights = files.find((file) => /\.(safetensors|gguf|pth|pt|bin)$/.test(file.name));
   return folder || weights?.name || files[0]?.name || 'your files';
 }
