@@ -9,21 +9,28 @@ import { setupBrowser } from './setup/browser.mjs';
 import { setupAarch64Catch2, setupNativeCatch2, setupWasmCatch2 } from './setup/catch2.mjs';
 import { findEmscripten, setupEmscripten } from './setup/emscripten.mjs';
 import { setupJs } from './setup/js.mjs';
-import { setupBuildTools, setupClangFormat, setupCompiler, setupCrossTools, setupHeaders } from './setup/native.mjs';
+import {
+  setupBuildTools,
+  setupClang,
+  setupClangFormat,
+  setupCompiler,
+  setupCrossTools,
+  setupHeaders,
+} from './setup/native.mjs';
 
 /**
  * What was found, and where. A tool that needs an entry has asked for its component first.
  * @typedef {{emscripten?: string, headers?: string, catch2Native?: string, catch2Wasm?: string, catch2Aarch64?: string,
- *   clangFormat?: string, browser?: string, node?: string}} Paths
+ *   clangFormat?: string, clang?: string, browser?: string, node?: string}} Paths
  */
 
 /**
  * js: npm packages, Node 24. wasm: Emscripten. native: compiler. tests, wasm-tests: Catch2. format: clang-format.
- * browser: Chromium. neon: aarch64 compiler and emulator.
- * @typedef {'js' | 'wasm' | 'native' | 'tests' | 'wasm-tests' | 'format' | 'browser' | 'neon'} Component
+ * browser: Chromium. neon: aarch64 compiler and emulator. fuzz: Clang with libFuzzer.
+ * @typedef {'js' | 'wasm' | 'native' | 'tests' | 'wasm-tests' | 'format' | 'browser' | 'neon' | 'fuzz'} Component
  * @type {Component[]}
  */
-export const allComponents = ['js', 'wasm', 'native', 'tests', 'wasm-tests', 'format', 'browser', 'neon'];
+export const allComponents = ['js', 'wasm', 'native', 'tests', 'wasm-tests', 'format', 'browser', 'neon', 'fuzz'];
 
 const kPathsFile = join(repoRoot, 'build/setup/paths.json');
 
@@ -59,6 +66,7 @@ export async function setup(components) {
     if (wants('tests')) paths.catch2Native = setupNativeCatch2();
     if (wants('wasm-tests')) paths.catch2Wasm = setupWasmCatch2(findEmscripten());
     if (wants('format')) paths.clangFormat = setupClangFormat();
+    if (wants('fuzz')) paths.clang = setupClang();
     if (wants('neon')) {
       setupCrossTools();
       paths.catch2Aarch64 = setupAarch64Catch2();

@@ -6,6 +6,7 @@ import { setup } from './setup.mjs';
 import { nativeTests, neonTests, wasmTests } from './test/catch2.mjs';
 import { packageChecks, sourceChecks } from './test/checks.mjs';
 import { e2eTests } from './test/e2e.mjs';
+import { fuzzTests } from './test/fuzz.mjs';
 import { nodeTests } from './test/node_test.mjs';
 import { failure, reportFolder, sum } from './test/stage.mjs';
 
@@ -23,6 +24,7 @@ const kStages = {
   },
   release: { what: 'native, optimised', needs: ['native', 'tests'], run: () => nativeTests('native-release') },
   scalar: { what: 'native, no SIMD', needs: ['native', 'tests'], run: () => nativeTests('native-scalar') },
+  fuzz: { what: 'parsers, a minute of fuzzing each, both sanitizers', needs: ['native', 'fuzz'], run: fuzzTests },
   neon: { what: 'kernels, aarch64 in an emulator', needs: ['native', 'neon'], run: neonTests },
   wasm: { what: 'kernels, wasm in Node', needs: ['js', 'wasm', 'wasm-tests'], run: () => wasmTests('node') },
   browser: {

@@ -45,6 +45,21 @@ export function setupClangFormat() {
 }
 
 /**
+ * The Clang that fuzzes: older ones do not know all of C++23 that the engine uses.
+ * @returns {string}
+ */
+export function setupClang() {
+  const candidates = ['clang++', ...[22, 21, 20, 19].map((version) => `clang++-${version}`)];
+  const isRight = (/** @type {string} */ name) =>
+    Number(/version (\d+)/.exec(capture(name, ['--version']) ?? '')?.[1] ?? 0) >= 19;
+  if (!candidates.some(isRight)) aptInstall('clang', ['clang-19', 'libclang-rt-19-dev']);
+  const found = candidates.find(isRight);
+  if (!found)
+    throw new UserError('clang: version 19 or newer is wanted; please install clang-19 and libclang-rt-19-dev');
+  return found;
+}
+
+/**
  * The folder that holds the header-only libraries.
  * @returns {string}
  */
