@@ -18,11 +18,18 @@ void one_too_many(const Args& args) {
 void (*const kGemmF)(const GemmFArgs&) = gemm_f_variants()[0].fn;
 void (*const kWkv7)(const Wkv7Args&) = wkv7_variants()[0].fn;
 void (*const kScan)(const SelectiveScanArgs&) = selective_scan_variants()[0].fn;
+void (*const kSsd)(const SsdArgs&) = ssd_variants()[0].fn;
+void (*const kAttention)(const AttentionArgs&) = attention_variants()[0].fn;
 void (*const kConv1d)(const Conv1dArgs&) = conv1d_variants()[0].fn;
 
 void wrong_group_norm(const GroupNormArgs& args) {
   norm_variants()[0].fn->group_norm(args);
   args.y[0] += 1.0f;
+}
+
+void wrong_rope(const RopeArgs& args) {
+  rope_variants()[0].fn(args);
+  args.x[0] += 1.0f;
 }
 
 void wrong_tanh(const float* x, size_t n, float* y) {
@@ -80,6 +87,22 @@ TEST_CASE("the float self-test names the family and the variant that is wrong") 
                                           {Isa::kScalar, "wrong", one_too_many<Conv1dArgs, &kConv1d>}};
   tables.conv1d = conv1d;
   check_refused(tables, "conv1d");
+
+  tables = {};
+  const Variant<SsdKernel> ssd[] = {tables.ssd[0], {Isa::kScalar, "wrong", one_too_many<SsdArgs, &kSsd>}};
+  tables.ssd = ssd;
+  check_refused(tables, "ssd");
+
+  tables = {};
+  const Variant<RopeKernel> rope[] = {tables.rope[0], {Isa::kScalar, "wrong", wrong_rope}};
+  tables.rope = rope;
+  check_refused(tables, "rope");
+
+  tables = {};
+  const Variant<AttentionKernel> attention[] = {tables.attention[0],
+                                                {Isa::kScalar, "wrong", one_too_many<AttentionArgs, &kAttention>}};
+  tables.attention = attention;
+  check_refused(tables, "attention");
 }
 
 }  // namespace
