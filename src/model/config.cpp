@@ -1,14 +1,11 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <cmath>
 
-namespace sutra {
-namespace {
+#include "model/config_reader.h"
 
-// Bounds that no real model reaches: they keep products of dimensions far from 64 bits.
-constexpr uint64_t kMaxLayers = 1024;
-constexpr uint64_t kMaxWidth = 1 << 20;
-constexpr uint64_t kMaxVocab = 1 << 24;
+namespace sutra {
 
 Result<size_t> width(const JsonObject& json, std::string_view key) {
   SUTRA_ASSIGN(const uint64_t value, json.required_uint(key, 1, kMaxWidth));
@@ -28,7 +25,15 @@ Result<float> epsilon(const JsonObject& json, std::string_view key, double fallb
   return static_cast<float>(value);
 }
 
-// Values of a key that Sutra computes with one setting only.
+Result<float> multiplier_or(const JsonObject& json, std::string_view key, double fallback) {
+  SUTRA_ASSIGN(const double value, json.optional_float(key, fallback));
+  const auto narrow = static_cast<float>(value);
+  if (!std::isfinite(narrow) || narrow == 0) {
+    return fail(ErrorCode::kMalformed, "config.json: '", key, "' must be a finite number other than 0, found ", value);
+  }
+  return narrow;
+}
+
 Status require_string(const JsonObject& json, std::string_view key, std::string_view only) {
   SUTRA_ASSIGN(const std::string value, json.optional_string(key, only));
   if (value != only) {
@@ -37,6 +42,25 @@ Status require_string(const JsonObject& json, std::string_view key, std::string_
   }
   return {};
 }
+
+Status require_bool(const JsonObject& json, std::string_view key, bool only) {
+  SUTRA_ASSIGN(const bool value, json.optional_bool(key, only));
+  if (value == only) return {};
+  return fail(ErrorCode::kUnsupported, "config.json: '", key, "' must be ", only ? "true" : "false", ", found ",
+              only ? "false" : "true");
+}
+
+Status check_memory(uint64_t token_floats, uint64_t state_floats, uint64_t page_floats) {
+  constexpr uint64_t kMaxTokenFloats = 1 << 22, kMaxStateFloats = 1 << 29;
+  if (token_floats > kMaxTokenFloats || state_floats > kMaxStateFloats || page_floats > kMaxStateFloats) {
+    return fail(ErrorCode::kTooLarge, "config.json: its sizes make ", token_floats, " numbers a token and a state of ",
+                std::max(state_floats, page_floats), "; at most ", kMaxTokenFloats, " and ", kMaxStateFloats,
+                " can be held");
+  }
+  return {};
+}
+
+namespace {
 
 // flash-linear-attention's default for a low rank: max(32, round(factor · sqrt(C) / 32) · 32).
 size_t default_low_rank(size_t n_embd, double factor) {
@@ -91,12 +115,9 @@ Result<Rwkv7Config> read_rwkv7(const JsonObject& json) {
   return c;
 }
 
-Result<MambaConfig> read_mamba(const JsonObject& json) {
+Result<MambaConfig> read_mamba(const JsonObject& json, std::string_view model_type) {
   MambaConfig c{};
-  SUTRA_ASSIGN(const uint64_t n_layer, json.required_uint("num_hidden_layers", 1, kMaxLayers));
-  SUTRA_ASSIGN(const uint64_t vocab_size, json.required_uint("vocab_size", 1, kMaxVocab));
-  c.n_layer = static_cast<size_t>(n_layer);
-  c.vocab_size = static_cast<size_t>(vocab_size);
+  SUTRA_TRY(read_sizes(json, c));
   SUTRA_ASSIGN(c.d_model, width(json, "hidden_size"));
   SUTRA_ASSIGN(const size_t expand, width_or(json, "expand", 2));
   SUTRA_ASSIGN(c.d_inner, width_or(json, "intermediate_size", c.d_model * expand));
@@ -109,6 +130,9 @@ Result<MambaConfig> read_mamba(const JsonObject& json) {
   SUTRA_ASSIGN(c.tie_word_embeddings, json.optional_bool("tie_word_embeddings", true));
   SUTRA_TRY(require_string(json, "hidden_act", "silu"));
   SUTRA_ASSIGN(c.rms_norm_eps, epsilon(json, "layer_norm_epsilon", 1e-5));
+  if (model_type == "falcon_mamba") {
+    SUTRA_ASSIGN(c.mixer_rms_eps, epsilon(json, "mixer_rms_eps", 1e-6));
+  }
   return c;
 }
 
@@ -147,10 +171,35 @@ Result<std::vector<int32_t>> read_token_ids(const JsonObject& json, std::string_
   return ids;
 }
 
+Status read_architecture(const JsonObject& json, ModelConfig& config) {
+  SUTRA_ASSIGN(const std::string model_type, json.required_string("model_type"));
+  if (model_type == "rwkv7") {
+    SUTRA_ASSIGN(config.architecture, read_rwkv7(json));
+  } else if (model_type == "mamba" || model_type == "falcon_mamba") {
+    SUTRA_ASSIGN(config.architecture, read_mamba(json, model_type));
+  } else if (model_type == "mamba2") {
+    SUTRA_ASSIGN(config.architecture, read_mamba2(json));
+  } else if (model_type == "llama" || model_type == "bamba" || model_type == "granitemoehybrid") {
+    SUTRA_ASSIGN(config.architecture, read_decoder(json, model_type));
+  } else {
+    return fail(ErrorCode::kUnsupported, "config.json: model_type \"", printable(model_type),
+                "\" is not supported; rwkv7, mamba, falcon_mamba, mamba2, llama, bamba and granitemoehybrid are");
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string_view ModelConfig::architecture_name() const {
-  return std::holds_alternative<Rwkv7Config>(architecture) ? "rwkv7" : "mamba";
+  return std::visit(
+      [](const auto& c) {
+        if constexpr (requires { c.kName; }) {
+          return c.kName;
+        } else {
+          return c.name;
+        }
+      },
+      architecture);
 }
 
 size_t ModelConfig::vocab_size() const {
@@ -162,20 +211,23 @@ size_t ModelConfig::n_layer() const {
 }
 
 size_t ModelConfig::n_embd() const {
-  if (const auto* rwkv7 = std::get_if<Rwkv7Config>(&architecture)) return rwkv7->n_embd;
-  return std::get<MambaConfig>(architecture).d_model;
+  return std::visit(
+      [](const auto& c) {
+        if constexpr (requires { c.n_embd; }) {
+          return c.n_embd;
+        } else {
+          return c.d_model;
+        }
+      },
+      architecture);
 }
 
 Result<ModelConfig> read_model_config(const JsonObject& json) {
   ModelConfig config;
-  SUTRA_ASSIGN(const std::string model_type, json.required_string("model_type"));
-  if (model_type == "rwkv7") {
-    SUTRA_ASSIGN(config.architecture, read_rwkv7(json));
-  } else if (model_type == "mamba") {
-    SUTRA_ASSIGN(config.architecture, read_mamba(json));
+  if (is_mamba_ssm(json)) {
+    SUTRA_TRY(read_mamba_ssm(json, config));
   } else {
-    return fail(ErrorCode::kUnsupported, "config.json: model_type \"", printable(model_type),
-                "\" is not supported; \"rwkv7\" and \"mamba\" are");
+    SUTRA_TRY(read_architecture(json, config));
   }
   SUTRA_ASSIGN(config.awq, read_awq(json));
   SUTRA_ASSIGN(const std::vector<int32_t> bos, read_token_ids(json, "bos_token_id"));

@@ -1,6 +1,6 @@
 // The parameters of a model by name, shape and the distribution they start from: what a fresh checkpoint holds.
 //
-// Names and shapes are those that the architecture's take() calls ask for (rwkv7.cpp, mamba.cpp); a test loads what is
+// Names and shapes are those that the architecture's take() calls ask for; a test loads what is
 // written here, so the two lists cannot drift apart.
 #pragma once
 
@@ -23,8 +23,8 @@ struct Parameter {
 };
 
 // In the order of the forward pass. RWKV-7 starts as its authors' training code does (BlinkDL/RWKV-LM, RWKV-v7), except
-// that matrices which start at zero there start small and random here, so that every kernel has real work; Mamba as in
-// Gu and Dao 2023, section 3.6 and appendix E.2.
+// that matrices which start at zero there start small and random here, so that every kernel has real work; Mamba and
+// Mamba-2 as in Gu and Dao 2023, section 3.6 and appendix E.2; attention and MLPs uniform by their number of inputs.
 std::vector<Parameter> parameters(const ModelConfig& config);
 
 }  // namespace sutra
