@@ -158,16 +158,19 @@ export class Heap {
   loadFinish(): { info: ModelInfo; tokenizerVocabulary: number } {
     const { values, text } = this.#call((m) => m._sutra_load_finish());
     const [architecture, quantisation] = text.split('\n') as [string, string];
-    const [parameters, bytes, stateBytes, layers, width, vocabularySize, tokenizerVocabulary] = values as unknown as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    const info = { architecture, parameters, bytes, quantisation, layers, width, vocabularySize, stateBytes };
+    const [
+      parameters,
+      bytes,
+      stateBytes,
+      layers,
+      width,
+      vocabularySize,
+      tokenizerVocabulary,
+      stateBytesPerToken,
+      maxTokens,
+    ] = values as unknown as [number, number, number, number, number, number, number, number, number];
+    const state = { stateBytes, stateBytesPerToken, maxTokens };
+    const info = { architecture, parameters, bytes, quantisation, layers, width, vocabularySize, ...state };
     return { info, tokenizerVocabulary };
   }
 

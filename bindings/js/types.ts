@@ -226,8 +226,12 @@ export interface ModelInfo {
   readonly layers: number;
   readonly width: number;
   readonly vocabularySize: number;
-  /** Size of one session's state: the whole memory of a text, at any length. */
+  /** Size of one session's state: for recurrent models the whole memory of a text, at any length. */
   readonly stateBytes: number;
+  /** What every token adds to it: the keys and values of attention, 0 without. */
+  readonly stateBytesPerToken: number;
+  /** Longest text of a session in tokens, Infinity where nothing bounds it. */
+  readonly maxTokens: number;
 }
 
 /** What runs the model, and why not something faster. */

@@ -183,7 +183,8 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_chunk(uint32_t size_bytes) {
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_file_end() { return instance().out.of(instance().loader->end_file()); }
 
 // text: architecture, newline, quantization.
-// values: parameters, weight bytes, state bytes, layers, width, vocabulary, tokenizer's vocabulary (0: none)
+// values: parameters, weight bytes, state bytes, layers, width, vocabulary, tokenizer's vocabulary (0: none), state bytes
+// a token, tokens of a context (infinity: no bound)
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_finish() {
   Instance& in = instance();
   auto engine = in.loader->finish();
@@ -193,10 +194,11 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_finish() {
   in.engine = std::move(*engine);
   const ModelInfo& info = in.engine->info();
   const text::Tokenizer* tokenizer = in.engine->tokenizer();
-  return in.out.ok(
-      {double(info.n_parameters), double(info.weight_bytes), double(info.state_bytes), double(info.n_layer),
-       double(info.n_embd), double(info.vocab_size), tokenizer ? double(tokenizer->vocab_size()) : 0},
-      concat(info.architecture, "\n", info.quantization));
+  return in.out.ok({double(info.n_parameters), double(info.weight_bytes), double(info.state_bytes),
+                    double(info.n_layer), double(info.n_embd), double(info.vocab_size),
+                    tokenizer ? double(tokenizer->vocab_size()) : 0, double(info.state_bytes_per_token),
+                    info.max_tokens == UINT64_MAX ? std::numeric_limits<double>::infinity() : double(info.max_tokens)},
+                   concat(info.architecture, "\n", info.quantization));
 }
 
 // A tokenizer without a model. values: its vocabulary

@@ -34,7 +34,11 @@ Status run(const Options& options) {
     SUTRA_TRY(write_file_atomically(options.save, bytes));
     saved_bytes = bytes.size();
   }
-  Json json = {{"tokens", session.n_tokens()}, {"state_bytes", engine->info().state_bytes}};
+  Json json = {{"tokens", session.n_tokens()}, {"state_bytes", session.state().size_bytes()}};
+  if (const uint64_t per_token = engine->info().state_bytes_per_token; per_token > 0) {
+    json["state_bytes_per_token"] = per_token;
+    json["max_tokens"] = engine->info().max_tokens;
+  }
   if (!options.save.empty()) json["saved_bytes"] = saved_bytes;
   if (const auto logits = session.logits(); !logits.empty()) {
     json["next_id"] = std::ranges::max_element(logits) - logits.begin();

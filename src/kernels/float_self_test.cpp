@@ -37,7 +37,7 @@ struct Inputs {
 
 // What a kernel leaves behind: its outputs and the state.
 struct Outputs {
-  static constexpr size_t kMaxResults = 11;
+  static constexpr size_t kMaxResults = 12;
   float y[kMaxResults][kSize];
   float state[kStateSize];
 };
@@ -99,6 +99,7 @@ Status self_test_float_kernels(const FloatTables& tables) {
     kernels->rwkv6_decay(in.a, kSize, out.y[9]);
     const TokenShiftDdlerpMix ddlerp_mix = {in.row, in.c, out.y[10]};
     kernels->token_shift_ddlerp({in.a, in.row, kTokens, kChannels, &ddlerp_mix, 1});
+    kernels->add_scaled(in.a, in.c, 0.3f, kSize, out.y[11]);
   }));
   SUTRA_TRY(compare("wkv", tables.wkv, in, [&](const WkvKernels* kernels, Outputs& out) {
     kernels->wkv4({.w = in.A,
@@ -156,6 +157,49 @@ Status self_test_float_kernels(const FloatTables& tables) {
             .first_channel = 0,
             .last_channel = kChannels,
             .state = out.state,
+            .y = out.y[0]});
+  }));
+  SUTRA_TRY(compare("ssd", tables.ssd, in, [&](SsdKernel kernel, Outputs& out) {
+    kernel({.x = in.state,
+            .B = in.state + kChannels,
+            .C = in.state + kChannels + kStates,
+            .stride = kChannels + 2 * kStates,
+            .dt = in.b,
+            .A = in.A,
+            .D = in.row,
+            .n_tokens = kTokens,
+            .n_heads = kHeads,
+            .head_dim = kN,
+            .n_state = kStates,
+            .n_groups = 1,
+            .first_head = 0,
+            .last_head = kHeads,
+            .state = out.state,
+            .y = out.y[0]});
+  }));
+  SUTRA_TRY(compare("rope", tables.rope, in, [&](RopeKernel kernel, Outputs& out) {
+    std::memcpy(out.y[0], in.a, sizeof(in.a));
+    kernel({.x = out.y[0],
+            .stride = kChannels,
+            .n_tokens = kTokens,
+            .n_heads = 1,
+            .head_dim = kChannels,
+            .rotary_dim = kChannels - 2,
+            .cos = in.b,
+            .sin = in.c});
+  }));
+  SUTRA_TRY(compare("attention", tables.attention, in, [&](AttentionKernel kernel, Outputs& out) {
+    // One head of kKeyDim channels whose cache is a page made of the state.
+    constexpr size_t kKeyDim = 3;
+    static_assert(2 * cache_page_floats(kKeyDim) <= kStateSize);
+    float* const page = out.state;
+    kernel({.q = in.a,
+            .stride = kChannels,
+            .n_tokens = kTokens,
+            .n_queries = kHeads,
+            .first_position = kN,
+            .scale = 0.5f,
+            .cache = {&page, 0, cache_page_floats(kKeyDim), kKeyDim},
             .y = out.y[0]});
   }));
   return compare("conv1d", tables.conv1d, in, [&](Conv1dKernel kernel, Outputs& out) {

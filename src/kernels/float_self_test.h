@@ -4,11 +4,14 @@
 #include <span>
 
 #include "base/error.h"
+#include "kernels/attention/attention.h"
 #include "kernels/conv1d/conv1d.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm_f/gemm_f.h"
 #include "kernels/norm/norm.h"
+#include "kernels/rope/rope.h"
 #include "kernels/selective_scan/selective_scan.h"
+#include "kernels/ssd/ssd.h"
 #include "kernels/wkv/wkv.h"
 
 namespace sutra::kernels {
@@ -21,6 +24,9 @@ struct FloatTables {
   std::span<const Variant<const WkvKernels*>> wkv = wkv_variants();
   std::span<const Variant<SelectiveScanKernel>> selective_scan = selective_scan_variants();
   std::span<const Variant<Conv1dKernel>> conv1d = conv1d_variants();
+  std::span<const Variant<SsdKernel>> ssd = ssd_variants();
+  std::span<const Variant<RopeKernel>> rope = rope_variants();
+  std::span<const Variant<AttentionKernel>> attention = attention_variants();
 };
 
 // kSelfTestFailed names the family and the variant whose bits differ from the scalar variant's.

@@ -1,16 +1,12 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/overloaded.h"
+#include "model/config_reader.h"
 
 namespace sutra {
-namespace {
-
-// Bounds that no real model reaches: they keep products of dimensions far from 64 bits.
-constexpr uint64_t kMaxLayers = 1024;
-constexpr uint64_t kMaxWidth = 1 << 20;
-constexpr uint64_t kMaxVocab = 1 << 24;
 
 Result<size_t> width(const JsonObject& json, std::string_view key) {
   SUTRA_ASSIGN(const uint64_t value, json.required_uint(key, 1, kMaxWidth));
@@ -30,7 +26,15 @@ Result<float> epsilon(const JsonObject& json, std::string_view key, double fallb
   return static_cast<float>(value);
 }
 
-// Values of a key that Sutra computes with one setting only.
+Result<float> multiplier_or(const JsonObject& json, std::string_view key, double fallback) {
+  SUTRA_ASSIGN(const double value, json.optional_float(key, fallback));
+  const auto narrow = static_cast<float>(value);
+  if (!std::isfinite(narrow) || narrow == 0) {
+    return fail(ErrorCode::kMalformed, "config.json: '", key, "' must be a finite number other than 0, found ", value);
+  }
+  return narrow;
+}
+
 Status require_string(const JsonObject& json, std::string_view key, std::string_view only) {
   SUTRA_ASSIGN(const std::string value, json.optional_string(key, only));
   if (value != only) {
@@ -39,6 +43,25 @@ Status require_string(const JsonObject& json, std::string_view key, std::string_
   }
   return {};
 }
+
+Status require_bool(const JsonObject& json, std::string_view key, bool only) {
+  SUTRA_ASSIGN(const bool value, json.optional_bool(key, only));
+  if (value == only) return {};
+  return fail(ErrorCode::kUnsupported, "config.json: '", key, "' must be ", only ? "true" : "false", ", found ",
+              only ? "false" : "true");
+}
+
+Status check_memory(uint64_t token_floats, uint64_t state_floats, uint64_t page_floats) {
+  constexpr uint64_t kMaxTokenFloats = 1 << 22, kMaxStateFloats = 1 << 29;
+  if (token_floats > kMaxTokenFloats || state_floats > kMaxStateFloats || page_floats > kMaxStateFloats) {
+    return fail(ErrorCode::kTooLarge, "config.json: its sizes make ", token_floats, " numbers a token and a state of ",
+                std::max(state_floats, page_floats), "; at most ", kMaxTokenFloats, " and ", kMaxStateFloats,
+                " can be held");
+  }
+  return {};
+}
+
+namespace {
 
 // flash-linear-attention's default for a low rank: max(32, round(factor · sqrt(C) / 32) · 32).
 size_t default_low_rank(size_t n_embd, double factor) {
@@ -93,77 +116,9 @@ Result<Rwkv7Config> read_rwkv7(const JsonObject& json) {
   return c;
 }
 
-// What transformers' configs of RWKV-4 to RWKV-6 have in common.
-template <class Config>
-Status read_rwkv_sizes(const JsonObject& json, Config& c) {
-  SUTRA_ASSIGN(const uint64_t n_layer, json.required_uint("num_hidden_layers", 1, kMaxLayers));
-  SUTRA_ASSIGN(const uint64_t vocab_size, json.required_uint("vocab_size", 1, kMaxVocab));
-  c.n_layer = static_cast<size_t>(n_layer);
-  c.vocab_size = static_cast<size_t>(vocab_size);
-  SUTRA_ASSIGN(c.n_embd, width(json, "hidden_size"));
-  SUTRA_ASSIGN(const size_t attention_size, width_or(json, "attention_hidden_size", c.n_embd));
-  if (attention_size != c.n_embd) {
-    return fail(ErrorCode::kUnsupported, "config.json: attention_hidden_size must equal hidden_size ", c.n_embd,
-                ", found ", attention_size);
-  }
-  SUTRA_ASSIGN(c.tie_word_embeddings, json.optional_bool("tie_word_embeddings", false));
-  SUTRA_ASSIGN(c.layer_norm_eps, epsilon(json, "layer_norm_epsilon", 1e-5));
-  return {};
-}
-
-// Heads of RWKV-5 and RWKV-6. ln_x has 64e-5 whatever the size of a head; files of tools that used 1e-5 override it.
-template <class Config>
-Status read_rwkv_heads(const JsonObject& json, Config& c) {
-  SUTRA_ASSIGN(c.head_size, width_or(json, "head_size", 64));
-  if (c.n_embd % c.head_size != 0) {
-    return fail(ErrorCode::kMalformed, "config.json: hidden_size ", c.n_embd, " is not a multiple of head_size ",
-                c.head_size);
-  }
-  c.n_head = c.n_embd / c.head_size;
-  SUTRA_ASSIGN(c.group_norm_eps, epsilon(json, "group_norm_epsilon", 64e-5));
-  return {};
-}
-
-Result<Rwkv4Config> read_rwkv4(const JsonObject& json) {
-  Rwkv4Config c{};
-  SUTRA_TRY(read_rwkv_sizes(json, c));
-  SUTRA_ASSIGN(c.dim_ffn, width_or(json, "intermediate_size", 4 * c.n_embd));
-  return c;
-}
-
-Result<Rwkv5Config> read_rwkv5(const JsonObject& json) {
-  Rwkv5Config c{};
-  SUTRA_TRY(read_rwkv_sizes(json, c));
-  SUTRA_TRY(read_rwkv_heads(json, c));
-  SUTRA_ASSIGN(c.dim_ffn, width_or(json, "intermediate_size", c.n_embd * 7 / 2 / 32 * 32));
-  SUTRA_ASSIGN(const std::string version, json.optional_string("model_version", "5_2"));
-  if (version != "5" && version != "5_1" && version != "5_2") {
-    return fail(ErrorCode::kUnsupported, "config.json: 'model_version' must be \"5\", \"5_1\" or \"5_2\", found \"",
-                printable(version), "\"");
-  }
-  c.has_gate = version != "5";
-  c.per_channel_decay = version == "5_2";
-  return c;
-}
-
-Result<Rwkv6Config> read_rwkv6(const JsonObject& json) {
-  Rwkv6Config c{};
-  SUTRA_TRY(read_rwkv_sizes(json, c));
-  SUTRA_TRY(read_rwkv_heads(json, c));
-  SUTRA_ASSIGN(c.dim_ffn, width_or(json, "intermediate_size", c.n_embd * 7 / 2 / 32 * 32));
-  // transformers' code has these ranks built in: twice as large from 4096 channels on.
-  const size_t wide = c.n_embd >= 4096 ? 2 : 1;
-  SUTRA_ASSIGN(c.mix_low_rank, width_or(json, "time_mix_extra_dim", 32 * wide));
-  SUTRA_ASSIGN(c.decay_low_rank, width_or(json, "time_decay_extra_dim", 64 * wide));
-  return c;
-}
-
-Result<MambaConfig> read_mamba(const JsonObject& json) {
+Result<MambaConfig> read_mamba(const JsonObject& json, std::string_view model_type) {
   MambaConfig c{};
-  SUTRA_ASSIGN(const uint64_t n_layer, json.required_uint("num_hidden_layers", 1, kMaxLayers));
-  SUTRA_ASSIGN(const uint64_t vocab_size, json.required_uint("vocab_size", 1, kMaxVocab));
-  c.n_layer = static_cast<size_t>(n_layer);
-  c.vocab_size = static_cast<size_t>(vocab_size);
+  SUTRA_TRY(read_sizes(json, c));
   SUTRA_ASSIGN(c.d_model, width(json, "hidden_size"));
   SUTRA_ASSIGN(const size_t expand, width_or(json, "expand", 2));
   SUTRA_ASSIGN(c.d_inner, width_or(json, "intermediate_size", c.d_model * expand));
@@ -176,6 +131,9 @@ Result<MambaConfig> read_mamba(const JsonObject& json) {
   SUTRA_ASSIGN(c.tie_word_embeddings, json.optional_bool("tie_word_embeddings", true));
   SUTRA_TRY(require_string(json, "hidden_act", "silu"));
   SUTRA_ASSIGN(c.rms_norm_eps, epsilon(json, "layer_norm_epsilon", 1e-5));
+  if (model_type == "falcon_mamba") {
+    SUTRA_ASSIGN(c.mixer_rms_eps, epsilon(json, "mixer_rms_eps", 1e-6));
+  }
   return c;
 }
 
@@ -214,10 +172,35 @@ Result<std::vector<int32_t>> read_token_ids(const JsonObject& json, std::string_
   return ids;
 }
 
+Status read_architecture(const JsonObject& json, ModelConfig& config) {
+  SUTRA_ASSIGN(const std::string model_type, json.required_string("model_type"));
+  if (model_type == "rwkv7") {
+    SUTRA_ASSIGN(config.architecture, read_rwkv7(json));
+  } else if (model_type == "rwkv") {
+    SUTRA_ASSIGN(config.architecture, read_rwkv4(json));
+  } else if (model_type == "rwkv5") {
+    SUTRA_ASSIGN(config.architecture, read_rwkv5(json));
+  } else if (model_type == "rwkv6") {
+    SUTRA_ASSIGN(config.architecture, read_rwkv6(json));
+  } else if (model_type == "mamba" || model_type == "falcon_mamba") {
+    SUTRA_ASSIGN(config.architecture, read_mamba(json, model_type));
+  } else if (model_type == "mamba2") {
+    SUTRA_ASSIGN(config.architecture, read_mamba2(json));
+  } else if (model_type == "llama" || model_type == "bamba" || model_type == "granitemoehybrid") {
+    SUTRA_ASSIGN(config.architecture, read_decoder(json, model_type));
+  } else {
+    return fail(ErrorCode::kUnsupported, "config.json: model_type \"", printable(model_type),
+                "\" is not supported; rwkv, rwkv5, rwkv6, rwkv7, mamba, falcon_mamba, mamba2, llama, bamba and "
+                "granitemoehybrid are");
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string_view ModelConfig::architecture_name() const {
-  return std::visit([](const auto& c) { return c.kName; }, architecture);
+  return std::visit(Overloaded{[](const DecoderConfig& c) { return c.name; }, [](const auto& c) { return c.kName; }},
+                    architecture);
 }
 
 size_t ModelConfig::vocab_size() const {
@@ -229,26 +212,23 @@ size_t ModelConfig::n_layer() const {
 }
 
 size_t ModelConfig::n_embd() const {
-  return std::visit(Overloaded{[](const MambaConfig& c) { return c.d_model; }, [](const auto& c) { return c.n_embd; }},
-                    architecture);
+  return std::visit(
+      [](const auto& c) {
+        if constexpr (requires { c.n_embd; }) {
+          return c.n_embd;
+        } else {
+          return c.d_model;
+        }
+      },
+      architecture);
 }
 
 Result<ModelConfig> read_model_config(const JsonObject& json) {
   ModelConfig config;
-  SUTRA_ASSIGN(const std::string model_type, json.required_string("model_type"));
-  if (model_type == "rwkv7") {
-    SUTRA_ASSIGN(config.architecture, read_rwkv7(json));
-  } else if (model_type == "mamba") {
-    SUTRA_ASSIGN(config.architecture, read_mamba(json));
-  } else if (model_type == "rwkv") {
-    SUTRA_ASSIGN(config.architecture, read_rwkv4(json));
-  } else if (model_type == "rwkv5") {
-    SUTRA_ASSIGN(config.architecture, read_rwkv5(json));
-  } else if (model_type == "rwkv6") {
-    SUTRA_ASSIGN(config.architecture, read_rwkv6(json));
+  if (is_mamba_ssm(json)) {
+    SUTRA_TRY(read_mamba_ssm(json, config));
   } else {
-    return fail(ErrorCode::kUnsupported, "config.json: model_type \"", printable(model_type),
-                "\" is not supported; \"rwkv\", \"rwkv5\", \"rwkv6\", \"rwkv7\" and \"mamba\" are");
+    SUTRA_TRY(read_architecture(json, config));
   }
   SUTRA_ASSIGN(config.awq, read_awq(json));
   SUTRA_ASSIGN(const std::vector<int32_t> bos, read_token_ids(json, "bos_token_id"));

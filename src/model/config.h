@@ -55,6 +55,54 @@ struct MambaConfig {
   size_t n_layer, d_model, d_inner, d_state, d_conv, dt_rank, vocab_size;
   bool use_bias, use_conv_bias, tie_word_embeddings;
   float rms_norm_eps;
+  std::optional<float> mixer_rms_eps;  // falcon_mamba: B, C and dt are normalised
+};
+
+// Names as in models/mamba2.md.
+struct Mamba2MixerConfig {
+  size_t d_model, d_inner, n_heads, head_dim, d_state, n_groups, d_conv;
+  bool use_bias, use_conv_bias;
+  float time_step_min, time_step_max;
+  size_t norm_size;  // channels that the gated RMSNorm normalises together: d_inner or d_inner / n_groups
+  float rms_norm_eps;
+
+  // Channels of the convolution: x, B and C.
+  [[nodiscard]] size_t conv_dim() const { return d_inner + 2 * n_groups * d_state; }
+  // Rows of in_proj: z, x, B, C and dt.
+  [[nodiscard]] size_t in_proj_dim() const { return d_inner + conv_dim() + n_heads; }
+};
+struct Mamba2Config {
+  static constexpr std::string_view kName = "mamba2";
+  size_t n_layer, d_model, vocab_size;
+  Mamba2MixerConfig mixer;
+  bool tie_word_embeddings;
+  float rms_norm_eps;
+};
+
+// Names as in models/llama.md.
+struct RopeConfig {
+  enum class Scaling : uint8_t { kNone, kLinear, kLlama3 };
+  size_t rotary_dim;  // of head_dim; 0: no positions
+  double theta;
+  Scaling scaling;
+  double factor, low_freq_factor, high_freq_factor, original_max_position;
+};
+struct AttentionConfig {
+  size_t d_model, n_heads, n_kv_heads, head_dim;
+  float scale;
+  bool use_bias;
+  RopeConfig rope;
+};
+
+// Decoders of attention, Mamba-2 or both with a gated MLP in every layer: models/llama.md, models/hybrid.md.
+struct DecoderConfig {
+  std::string_view name;  // "llama", "bamba" or "granitemoehybrid"
+  size_t n_layer, d_model, vocab_size, dim_ffn, max_tokens;
+  std::vector<bool> is_attention;  // by layer; the others are Mamba-2
+  AttentionConfig attention;
+  Mamba2MixerConfig mamba;  // where a layer is one
+  bool use_mlp_bias, tie_word_embeddings;
+  float rms_norm_eps, embedding_multiplier, residual_multiplier, logits_scaling;
 };
 
 // quantization_config of the Hugging Face AWQ "gemm" layout.
@@ -63,19 +111,21 @@ struct AwqConfig {
 };
 
 struct ModelConfig {
-  std::variant<Rwkv7Config, MambaConfig, Rwkv4Config, Rwkv5Config, Rwkv6Config> architecture;
+  std::variant<Rwkv7Config, MambaConfig, Mamba2Config, DecoderConfig, Rwkv4Config, Rwkv5Config, Rwkv6Config>
+      architecture;
   std::optional<AwqConfig> awq;
   std::optional<int32_t> bos_token_id;
   std::vector<int32_t> eos_token_ids;
 
-  [[nodiscard]] std::string_view architecture_name() const;  // kName of the architecture
+  [[nodiscard]] std::string_view architecture_name() const;  // kName, or a decoder's name
   [[nodiscard]] size_t vocab_size() const;
   [[nodiscard]] size_t n_layer() const;
   [[nodiscard]] size_t n_embd() const;
 };
 
 // kUnsupported for a model_type nothing here runs; kMalformed, kNotFound for values that cannot be.
-// Keys of transformers and flash-linear-attention; `group_norm_epsilon` may be given beside them.
+// Keys of transformers, flash-linear-attention and mamba_ssm; `group_norm_epsilon` (RWKV-7) and `grouped_rms_norm`
+// (Mamba-2) may be given beside them.
 Result<ModelConfig> read_model_config(const JsonObject& json);
 
 }  // namespace sutra

@@ -97,14 +97,14 @@ void multiply_all(std::span<const Product> products, ThreadPool& pool) {
 }
 
 void multiply_add(const Linear& linear, const LinearInput& input, const float* bias, float* scratch, float* residual,
-                  ThreadPool& pool) {
+                  ThreadPool& pool, float scale) {
   const size_t n_out = linear.n_out();
   share(pool, n_out, Linear::kTileRows, {input.n_tokens, linear.n_in() * n_out}, [&](size_t first, size_t last) {
     linear.multiply(input, first, last, scratch, n_out);
     for (size_t t = 0; t < input.n_tokens; ++t) {
       const size_t at = t * n_out + first;
       if (bias != nullptr) kernels::add_bias(scratch + at, bias + first, 1, last - first, scratch + at);
-      kernels::add(residual + at, scratch + at, last - first, residual + at);
+      kernels::add_scaled(residual + at, scratch + at, scale, last - first, residual + at);
     }
   });
 }
@@ -134,6 +134,13 @@ void Linear::copy_row(size_t id, float* y) const {
   std::ranges::transform(halves, y, weight.dtype() == Dtype::kF16 ? f16_to_f32 : bf16_to_f32);
 }
 
+bool Linear::shares_input_with(const Linear& other) const {
+  const auto* q4 = std::get_if<Q4Matrix>(&weight_);
+  const auto* other_q4 = std::get_if<Q4Matrix>(&other.weight_);
+  if (q4 != nullptr && other_q4 != nullptr) return q4->group_size() == other_q4->group_size();
+  return weight_.index() == other.weight_.index();
+}
+
 size_t Linear::input_bytes(size_t n_tokens) const {
   const LinearInput input{nullptr, n_tokens, nullptr};
   if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) {
@@ -152,6 +159,24 @@ uint64_t Linear::weight_bytes() const {
 Result<Tensor> take_vector(WeightMap& tensors, std::string_view name, const Shape& shape) {
   SUTRA_ASSIGN(const Tensor source, tensors.take(name, kAnyFloat, shape));
   return to_f32(source.view());
+}
+
+Result<Tensor> take_transposed(WeightMap& tensors, std::string_view name, const Shape& shape) {
+  SUTRA_ASSIGN(const Tensor source, take_vector(tensors, name, shape));
+  const auto n_rows = static_cast<size_t>(shape[0]), n_cols = static_cast<size_t>(shape[shape.n_dims() - 1]);
+  SUTRA_ASSIGN(Tensor result, Tensor::create(Dtype::kF32, {n_cols, n_rows}));
+  const auto in = source.as<float>();
+  const auto out = result.as<float>();
+  for (size_t row = 0; row < n_rows; ++row) {
+    for (size_t col = 0; col < n_cols; ++col) out[col * n_rows + row] = in[row * n_cols + col];
+  }
+  return result;
+}
+
+void negative_exp(Tensor& tensor) {
+  const auto values = tensor.as<float>();
+  kernels::exp(values.data(), values.size(), values.data());
+  for (float& value : values) value = -value;
 }
 
 }  // namespace sutra

@@ -46,6 +46,8 @@ class Linear {
 
   static constexpr size_t kTileRows = kernels::kQ4TileRows;
 
+  // Whether an input prepared for the one is prepared for the other.
+  [[nodiscard]] bool shares_input_with(const Linear& other) const;
   // Bytes of LinearInput::quantized for T tokens.
   [[nodiscard]] size_t input_bytes(size_t n_tokens) const;
   [[nodiscard]] uint64_t weight_bytes() const;
@@ -69,9 +71,9 @@ struct Product {
 // the same number of tokens, and the inputs are prepared.
 void multiply_all(std::span<const Product> products, ThreadPool& pool);
 
-// residual [T, N] += W x (+ bias, where it is not null). The products go through `scratch` [T, N].
+// residual [T, N] += (W x (+ bias, where it is not null)) · scale. The products go through `scratch` [T, N].
 void multiply_add(const Linear& linear, const LinearInput& input, const float* bias, float* scratch, float* residual,
-                  ThreadPool& pool);
+                  ThreadPool& pool, float scale = 1.0f);
 // Quantises the whole input, and y [T, N] = W x: a product that stands alone.
 void prepare_and_multiply(const Linear& linear, const LinearInput& input, float* y, ThreadPool& pool);
 
@@ -103,7 +105,16 @@ void share(ThreadPool& pool, size_t n, size_t grain, const Work& work, const Bod
   pool.parallel_for(n, grain, n_pieces(pool, work), body);
 }
 
+// A tensor's floats; null for one that the checkpoint has not.
+inline const float* data(const Tensor& tensor) { return tensor.as<float>().data(); }
+inline const float* data_or_null(const Tensor& tensor) { return tensor.bytes().empty() ? nullptr : data(tensor); }
+
 // A float vector of n elements as F32, whatever dtype and (given) shape the file has.
 Result<Tensor> take_vector(WeightMap& tensors, std::string_view name, const Shape& shape);
+// The same with rows and columns exchanged: from `shape`, [n_rows, n_cols] with any dimensions of one between them, to
+// [n_cols, n_rows].
+Result<Tensor> take_transposed(WeightMap& tensors, std::string_view name, const Shape& shape);
+// A = −exp(A_log), with the kernels' exp, not the platform's: A has the same bits everywhere.
+void negative_exp(Tensor& tensor);
 
 }  // namespace sutra

@@ -22,20 +22,6 @@ StateLayout make_layout(const MambaConfig& c) {
   return layout;
 }
 
-const float* data(const Tensor& tensor) { return tensor.as<float>().data(); }
-const float* data_or_null(const Tensor& tensor) { return tensor.bytes().empty() ? nullptr : data(tensor); }
-
-// [n_rows, n_cols] (whatever dimensions of one lie between) to [n_cols, n_rows].
-Result<Tensor> transposed(const Tensor& source, size_t n_rows, size_t n_cols) {
-  SUTRA_ASSIGN(Tensor result, Tensor::create(Dtype::kF32, {n_cols, n_rows}));
-  const auto in = source.as<float>();
-  const auto out = result.as<float>();
-  for (size_t row = 0; row < n_rows; ++row) {
-    for (size_t col = 0; col < n_cols; ++col) out[col * n_rows + row] = in[row * n_cols + col];
-  }
-  return result;
-}
-
 }  // namespace
 
 // Every intermediate of a chunk of T tokens.
@@ -117,6 +103,16 @@ void Mamba::scan(const Block& block, const LinearInput& dt_low, size_t first, si
   kernels::selective_scan(scan);
 }
 
+// FalconMamba: one token's dt, B and C, each by itself and without weights.
+void Mamba::normalize_dt_B_C(float* dt_B_C) const {
+  const size_t dt_rank = config_.dt_rank, d_state = config_.d_state;
+  float* B = dt_B_C + dt_rank;
+  float* C = B + d_state;
+  kernels::rms_norm({dt_B_C, 1, dt_rank, nullptr, *config_.mixer_rms_eps, dt_B_C});
+  kernels::rms_norm({B, 1, d_state, nullptr, *config_.mixer_rms_eps, B});
+  kernels::rms_norm({C, 1, d_state, nullptr, *config_.mixer_rms_eps, C});
+}
+
 void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
   const Block& block = blocks_[layer];
   const size_t d_model = config_.d_model, d_inner = config_.d_inner, d_state = config_.d_state;
@@ -144,7 +140,10 @@ void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, T
   multiply_all({&x_proj, 1}, pool);
 
   const LinearInput dt_low{b.dt_low, n_tokens, b.q};
-  for (size_t t = 0; t < n_tokens; ++t) std::copy_n(b.dt_B_C + t * bc_stride, dt_rank, b.dt_low + t * dt_rank);
+  for (size_t t = 0; t < n_tokens; ++t) {
+    if (config_.mixer_rms_eps) normalize_dt_B_C(b.dt_B_C + t * bc_stride);
+    std::copy_n(b.dt_B_C + t * bc_stride, dt_rank, b.dt_low + t * dt_rank);
+  }
   block.dt_proj.prepare(dt_low, 0, n_tokens);
   share(pool, d_inner, channel_grain, {n_tokens, d_inner * (dt_rank + d_state * kElementwiseCost)},
         [&](size_t first, size_t last) { scan(block, dt_low, first, last, b, ssm_state); });
@@ -204,20 +203,15 @@ Result<Mamba::Block> Mamba::take_block(size_t layer, WeightMap& tensors, const M
   Block b;
   SUTRA_ASSIGN(b.norm, take_vector(tensors, p + "norm.weight", {c.d_model}));
   SUTRA_ASSIGN(b.in_proj, linear("in_proj", 2 * c.d_inner, c.d_model));
-  SUTRA_ASSIGN(const Tensor conv1d, take_vector(tensors, mixer + "conv1d.weight", {c.d_inner, 1, c.d_conv}));
-  SUTRA_ASSIGN(b.conv1d, transposed(conv1d, c.d_inner, c.d_conv));
+  SUTRA_ASSIGN(b.conv1d, take_transposed(tensors, mixer + "conv1d.weight", {c.d_inner, 1, c.d_conv}));
   if (c.use_conv_bias) {
     SUTRA_ASSIGN(b.conv1d_bias, take_vector(tensors, mixer + "conv1d.bias", {c.d_inner}));
   }
   SUTRA_ASSIGN(b.x_proj, linear("x_proj", c.dt_rank + 2 * c.d_state, c.d_inner));
   SUTRA_ASSIGN(b.dt_proj, linear("dt_proj", c.d_inner, c.dt_rank));
   SUTRA_ASSIGN(b.dt_bias, take_vector(tensors, mixer + "dt_proj.bias", {c.d_inner}));
-  SUTRA_ASSIGN(const Tensor A_log, take_vector(tensors, mixer + "A_log", {c.d_inner, c.d_state}));
-  SUTRA_ASSIGN(b.A, transposed(A_log, c.d_inner, c.d_state));
-  // The kernels' exp, not the platform's: A must have the same bits everywhere.
-  const auto A = b.A.as<float>();
-  kernels::exp(A.data(), A.size(), A.data());
-  for (float& value : A) value = -value;
+  SUTRA_ASSIGN(b.A, take_transposed(tensors, mixer + "A_log", {c.d_inner, c.d_state}));
+  negative_exp(b.A);
   SUTRA_ASSIGN(b.D, take_vector(tensors, mixer + "D", {c.d_inner}));
   SUTRA_ASSIGN(b.out_proj, linear("out_proj", c.d_model, c.d_inner));
   if (c.use_bias) {

@@ -39,6 +39,7 @@ class Mamba final : public Model {
                float* conv_state) const;
   void scan(const Block& block, const LinearInput& dt_low, size_t first, size_t last, const Buffers& b,
             float* ssm_state) const;
+  void normalize_dt_B_C(float* dt_B_C) const;
   void mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   Buffers carve(Arena& arena, size_t n_tokens) const;
   template <class Visit>

@@ -1,7 +1,9 @@
 #include "model/model.h"
 
 #include "base/overloaded.h"
+#include "model/decoder.h"
 #include "model/mamba.h"
+#include "model/mamba2.h"
 #include "model/rwkv4.h"
 #include "model/rwkv5.h"
 #include "model/rwkv6.h"
@@ -13,6 +15,8 @@ Result<std::unique_ptr<Model>> build_model(const ModelConfig& config, WeightMap&
                                            const WeightOptions& options) {
   return std::visit(Overloaded{
                         [&](const MambaConfig&) { return Mamba::create(config, tensors, options); },
+                        [&](const Mamba2Config&) { return Mamba2::create(config, tensors, options); },
+                        [&](const DecoderConfig&) { return Decoder::create(config, tensors, options); },
                         [&](const Rwkv4Config&) { return Rwkv4::create(config, tensors, options); },
                         [&](const Rwkv5Config&) { return Rwkv5::create(config, tensors, options); },
                         [&](const Rwkv6Config&) { return Rwkv6::create(config, tensors, options); },

@@ -24,7 +24,7 @@ class Model {
 
   // Advances `state` by T = ids.size() tokens (T = 1 decode, T > 1 prefill: the same function, the same
   // bits) and writes logits: [V] of the last token for kLast, [T, V] for kAll. Every id is inside the
-  // vocabulary, T <= the workspace's max_tokens. Allocates nothing.
+  // vocabulary, T <= the workspace's max_tokens, and the state has room (State::reserve). Allocates nothing.
   virtual void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
                        ThreadPool& pool, std::span<float> logits) const = 0;
 

@@ -1,5 +1,6 @@
 #include "model/parameters.h"
 
+#include "model/decoder.h"
 #include "model/parameter_list.h"
 
 namespace sutra {
@@ -106,6 +107,82 @@ std::vector<Parameter> parameters_of(const MambaConfig& c) {
     if (c.use_bias) out.push_back({mixer + "out_proj.bias", {c.d_model}, false, constant(0)});
   }
   out.push_back({"backbone.norm_f.weight", {c.d_model}, false, constant(1)});
+  if (!c.tie_word_embeddings) add_matrix(out, "lm_head", c.vocab_size, c.d_model, fan_in(c.d_model, 1));
+  return out;
+}
+
+void add_bias(std::vector<Parameter>& out, const std::string& name, size_t n) {
+  out.push_back({name + ".bias", {n}, false, constant(0)});
+}
+
+// A between −16 and −1, uniform.
+void initialise_A_log(Rng& rng, std::span<float> values) {
+  for (float& v : values) v = static_cast<float>(std::log(1 + 15 * rng.next_unit()));
+}
+
+// `depth` is the square root of the number of layers.
+void add_mamba2_mixer(const Mamba2MixerConfig& c, const std::string& p, double depth, std::vector<Parameter>& out) {
+  add_matrix(out, p + "in_proj", c.in_proj_dim(), c.d_model, fan_in(c.d_model, 1));
+  if (c.use_bias) add_bias(out, p + "in_proj", c.in_proj_dim());
+  out.push_back({p + "conv1d.weight", {c.conv_dim(), 1, c.d_conv}, false, fan_in(c.d_conv, 1)});
+  if (c.use_conv_bias) out.push_back({p + "conv1d.bias", {c.conv_dim()}, false, fan_in(c.d_conv, 1)});
+  out.push_back({p + "dt_bias", {c.n_heads}, false, initialise_dt_bias});
+  out.push_back({p + "A_log", {c.n_heads}, false, initialise_A_log});
+  out.push_back({p + "D", {c.n_heads}, false, constant(1)});
+  out.push_back({p + "norm.weight", {c.d_inner}, false, constant(1)});
+  add_matrix(out, p + "out_proj", c.d_model, c.d_inner, fan_in(c.d_inner, 1 / depth));
+  if (c.use_bias) add_bias(out, p + "out_proj", c.d_model);
+}
+
+std::vector<Parameter> parameters_of(const Mamba2Config& c) {
+  std::vector<Parameter> out;
+  add_matrix(out, "backbone.embeddings", c.vocab_size, c.d_model, uniform(0.02 * std::sqrt(3.0)));
+  for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    const std::string p = concat("backbone.layers.", layer, ".");
+    out.push_back({p + "norm.weight", {c.d_model}, false, constant(1)});
+    add_mamba2_mixer(c.mixer, p + "mixer.", std::sqrt(static_cast<double>(c.n_layer)), out);
+  }
+  out.push_back({"backbone.norm_f.weight", {c.d_model}, false, constant(1)});
+  if (!c.tie_word_embeddings) add_matrix(out, "lm_head", c.vocab_size, c.d_model, fan_in(c.d_model, 1));
+  return out;
+}
+
+void add_attention(const AttentionConfig& c, const std::string& p, double depth, std::vector<Parameter>& out) {
+  const size_t q_dim = c.n_heads * c.head_dim, kv_dim = c.n_kv_heads * c.head_dim;
+  const auto matrix = [&](const std::string& name, size_t n_out, size_t n_in, double gain) {
+    add_matrix(out, p + name, n_out, n_in, fan_in(n_in, gain));
+    if (c.use_bias) add_bias(out, p + name, n_out);
+  };
+  matrix("q_proj", q_dim, c.d_model, 1);
+  matrix("k_proj", kv_dim, c.d_model, 1);
+  matrix("v_proj", kv_dim, c.d_model, 1);
+  matrix("o_proj", c.d_model, q_dim, 1 / depth);
+}
+
+std::vector<Parameter> parameters_of(const DecoderConfig& c) {
+  const DecoderNames names = decoder_names(c);
+  const double depth = std::sqrt(2 * static_cast<double>(c.n_layer));
+  std::vector<Parameter> out;
+  add_matrix(out, "model.embed_tokens", c.vocab_size, c.d_model, uniform(0.02 * std::sqrt(3.0)));
+  for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    const std::string p = concat("model.layers.", layer, ".");
+    out.push_back({p + "input_layernorm.weight", {c.d_model}, false, constant(1)});
+    if (c.is_attention[layer]) {
+      add_attention(c.attention, p + "self_attn.", depth, out);
+    } else {
+      add_mamba2_mixer(c.mamba, p + "mamba.", depth, out);
+    }
+    out.push_back({concat(p, names.mlp_norm, ".weight"), {c.d_model}, false, constant(1)});
+    const auto matrix = [&](std::string_view name, size_t n_out, size_t n_in, double gain) {
+      add_matrix(out, concat(p, names.mlp, name), n_out, n_in, fan_in(n_in, gain));
+      if (c.use_mlp_bias) add_bias(out, concat(p, names.mlp, name), n_out);
+    };
+    const bool has_up = !names.matrices.up.empty();
+    matrix(names.matrices.gate, has_up ? c.dim_ffn : 2 * c.dim_ffn, c.d_model, 1);
+    if (has_up) matrix(names.matrices.up, c.dim_ffn, c.d_model, 1);
+    matrix(names.matrices.down, c.d_model, c.dim_ffn, 1 / depth);
+  }
+  out.push_back({concat(names.norm, ".weight"), {c.d_model}, false, constant(1)});
   if (!c.tie_word_embeddings) add_matrix(out, "lm_head", c.vocab_size, c.d_model, fan_in(c.d_model, 1));
   return out;
 }

@@ -23,8 +23,8 @@ struct Parameter {
 };
 
 // In the order of the forward pass. RWKV starts as its authors' training code does (BlinkDL/RWKV-LM, RWKV-v4 to RWKV-v7),
-// except that matrices which start at zero there start small and random here, so that every kernel has real work; Mamba as in
-// Gu and Dao 2023, section 3.6 and appendix E.2.
+// except that matrices which start at zero there start small and random here, so that every kernel has real work; Mamba
+// and Mamba-2 as in Gu and Dao 2023, section 3.6 and appendix E.2; attention and MLPs uniform by their number of inputs.
 std::vector<Parameter> parameters(const ModelConfig& config);
 
 }  // namespace sutra

@@ -1,6 +1,7 @@
 #include "model/quantizable.h"
 
 #include "base/overloaded.h"
+#include "model/decoder.h"
 
 namespace sutra {
 namespace {
@@ -25,6 +26,31 @@ std::vector<std::string> linears_of(const MambaConfig& c) {
   add_layers("backbone.layers.", c.n_layer, {"mixer.in_proj", "mixer.out_proj"}, names);
   if (!c.tie_word_embeddings) names.push_back("lm_head");
   return names;
+}
+
+std::vector<std::string> linears_of(const Mamba2Config& c) {
+  std::vector<std::string> names = {"backbone.embeddings"};
+  add_layers("backbone.layers.", c.n_layer, {"mixer.in_proj", "mixer.out_proj"}, names);
+  if (!c.tie_word_embeddings) names.push_back("lm_head");
+  return names;
+}
+
+std::vector<std::string> linears_of(const DecoderConfig& c) {
+  const DecoderNames decoder = decoder_names(c);
+  std::vector<std::string> out = {"model.embed_tokens"};
+  for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    const std::string p = concat("model.layers.", layer, ".");
+    if (c.is_attention[layer]) {
+      for (const char* name : {"q_proj", "k_proj", "v_proj", "o_proj"}) out.push_back(concat(p, "self_attn.", name));
+    } else {
+      for (const char* name : {"in_proj", "out_proj"}) out.push_back(concat(p, "mamba.", name));
+    }
+    for (const std::string_view name : {decoder.matrices.gate, decoder.matrices.up, decoder.matrices.down}) {
+      if (!name.empty()) out.push_back(concat(p, decoder.mlp, name));
+    }
+  }
+  if (!c.tie_word_embeddings) out.push_back("lm_head");
+  return out;
 }
 
 template <class Config>

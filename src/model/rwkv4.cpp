@@ -13,7 +13,7 @@ enum Field : size_t { kAttXPrev, kAa, kBb, kPp, kFfnXPrev };
 StateLayout make_layout(const Rwkv4Config& c) {
   StateLayout layout;
   const auto add = [&](const char* name, float initial) {
-    layout.add({name, 0, c.n_layer, 1, c.n_embd, false, {c.n_layer, c.n_embd}, initial});
+    layout.add({name, 0, c.n_layer, 1, c.n_embd, false, {c.n_layer, c.n_embd}, false, initial});
   };
   add("att_x_prev", 0.0f);
   add("aa", 0.0f);
@@ -22,8 +22,6 @@ StateLayout make_layout(const Rwkv4Config& c) {
   add("ffn_x_prev", 0.0f);
   return layout;
 }
-
-const float* data(const Tensor& tensor) { return tensor.as<float>().data(); }
 
 }  // namespace
 

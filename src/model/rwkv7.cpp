@@ -27,8 +27,6 @@ StateLayout make_layout(const Rwkv7Config& c) {
   return layout;
 }
 
-const float* data(const Tensor& tensor) { return tensor.as<float>().data(); }
-
 }  // namespace
 
 // Every intermediate of a chunk of T tokens; [T, C] unless said otherwise.

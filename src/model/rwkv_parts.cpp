@@ -8,12 +8,6 @@
 #include "kernels/wkv/wkv6.h"
 
 namespace sutra::rwkv {
-namespace {
-
-const float* data(const Tensor& tensor) { return tensor.as<float>().data(); }
-
-}  // namespace
-
 Result<NormWeights> take_norm(WeightMap& tensors, std::string_view name, size_t n_embd) {
   NormWeights norm;
   SUTRA_ASSIGN(norm.weight, take_vector(tensors, concat(name, ".weight"), {n_embd}));

@@ -5,6 +5,7 @@
 #include "kernels/self_test.h"
 #include "kernels/warm_up.h"
 #include "model/blinkdl.h"
+#include "model/mamba_ssm.h"
 
 namespace sutra {
 namespace {
@@ -24,6 +25,10 @@ Result<ModelConfig> parse_config(std::string_view json, std::span<const std::str
 }  // namespace
 
 bool Engine::is_eos(int32_t id) const { return std::ranges::find(eos_token_ids_, id) != eos_token_ids_.end(); }
+
+Status Engine::reserve(State& state, uint64_t n_tokens) const {
+  return state.reserve(model_->state_layout(), n_tokens);
+}
 
 void Engine::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, std::span<float> logits) const {
   model_->forward(state, ids, wanted, *workspace_, *pool_, logits);
@@ -102,6 +107,7 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   }
   if (!config_)
     return fail(ErrorCode::kNotFound, "config.json was not given, and the weights' names do not replace it");
+  SUTRA_TRY(rename_mamba_ssm(*config_, *weights_));
   if (tokenizer_ && tokenizer_->vocab_size() > config_->vocab_size()) {
     return fail(ErrorCode::kInvalidArgument, "the tokenizer has ids up to ", tokenizer_->vocab_size() - 1,
                 ", the model's vocabulary ends at ", config_->vocab_size() - 1, ": they do not belong together");
@@ -123,7 +129,10 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   engine->workspace_ = std::make_unique<Workspace>(std::move(workspace));
   info.unused_tensors = weights_->names();
   info.weight_bytes = engine->model_->weight_bytes();
-  info.state_bytes = engine->model_->state_layout().n_floats() * sizeof(float);
+  const StateLayout& layout = engine->model_->state_layout();
+  info.state_bytes = uint64_t{layout.n_floats()} * sizeof(float);
+  info.state_bytes_per_token = uint64_t{layout.n_page_floats()} * sizeof(float) / kernels::kCachePageTokens;
+  info.max_tokens = layout.max_tokens;
   engine->tokenizer_ = std::move(tokenizer_);
   engine->bos_token_id_ = config_->bos_token_id;
   engine->eos_token_ids_ = config_->eos_token_ids;

@@ -38,6 +38,9 @@ struct ModelInfo {
   uint64_t n_parameters = 0;  // weights of the unquantised model
   uint64_t weight_bytes = 0;  // as held in memory
   uint64_t state_bytes = 0;   // one session's recurrent state
+  // Attention's keys and values, which come on top; 0 for recurrence alone.
+  uint64_t state_bytes_per_token = 0;
+  uint64_t max_tokens = 0;  // of one session's context; UINT64_MAX: no bound
   size_t n_layer = 0;
   size_t n_embd = 0;
   size_t vocab_size = 0;
@@ -58,6 +61,8 @@ class Engine {
   [[nodiscard]] const text::Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
   [[nodiscard]] std::optional<int32_t> bos_token_id() const { return bos_token_id_; }
   [[nodiscard]] bool is_eos(int32_t id) const;
+  // Room in the state for so many tokens more, which forward() needs. See State::reserve.
+  [[nodiscard]] Status reserve(State& state, uint64_t n_tokens) const;
   // The forward pass on this engine's threads, for 1 to kChunkTokens ids. See Model::forward.
   void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, std::span<float> logits) const;
   // kInvalidArgument when an id is outside the vocabulary.

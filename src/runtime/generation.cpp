@@ -56,8 +56,8 @@ Result<GenerationStep> Generation::step() {
 Status Generation::consume() {
   if (!pending_) return {};
   const int32_t id = *pending_;
-  pending_.reset();
   SUTRA_TRY(session_->advance(std::span(&id, 1)));
+  pending_.reset();
   return {};
 }
 

@@ -46,6 +46,7 @@ Result<bool> PerplexityJob::step() {
   const size_t n = std::min(kChunkTokens, window_end_ - position_);
   const size_t vocab_size = engine_->info().vocab_size;
   const std::span logits = std::span(logits_).first(n * vocab_size);
+  SUTRA_TRY(engine_->reserve(state_, n));
   engine_->forward(state_, std::span(ids_).subspan(position_, n), LogitsWanted::kAll, logits);
   for (size_t t = 0; t < n; ++t) {
     const double nll = negative_log_likelihood(logits.subspan(t * vocab_size, vocab_size), ids_[position_ + t + 1]);

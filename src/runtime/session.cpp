@@ -65,6 +65,8 @@ Result<size_t> Session::advance(std::span<const int32_t> ids) {
   const auto chunk = ids.first(std::min(ids.size(), kChunkTokens));
   if (chunk.empty()) return size_t{0};
   SUTRA_TRY(engine_->check_ids(chunk));
+  // For all of them: what does not fit is refused before any of it is read.
+  SUTRA_TRY(engine_->reserve(state_, ids.size()));
   const bool is_last = chunk.size() == ids.size();
   logits_.resize(is_last ? engine_->info().vocab_size : 0);
   engine_->forward(state_, chunk, is_last ? LogitsWanted::kLast : LogitsWanted::kNone, logits_);
@@ -79,7 +81,7 @@ Result<std::vector<std::byte>> Session::save() const {
   std::vector<Tensor> tensors;
   for (const StateField& field : engine_->model().state_layout().fields) {
     SUTRA_ASSIGN(Tensor tensor, publish_field(field, state_));
-    specs.push_back({state_name(field), Dtype::kF32, field.published});
+    specs.push_back({state_name(field), Dtype::kF32, tensor.shape()});
     tensors.push_back(std::move(tensor));
   }
   if (!logits_.empty()) {
@@ -125,11 +127,20 @@ Status Session::load(std::span<const std::byte> bytes) {
                 "'");
   }
 
-  SUTRA_ASSIGN(State state, State::create(engine_->model().state_layout()));
-  for (const StateField& field : engine_->model().state_layout().fields) {
-    SUTRA_ASSIGN(const Tensor tensor, tensors.take(state_name(field), Dtype::kF32, field.published));
-    SUTRA_TRY(adopt_field(field, tensor.view(), state));
+  const StateLayout& layout = engine_->model().state_layout();
+  if (n_tokens > layout.max_tokens) {
+    return fail(ErrorCode::kStateMismatch, "the saved state has ", n_tokens, " tokens, the model's context holds ",
+                layout.max_tokens);
   }
+  std::vector<Tensor> fields;
+  for (const StateField& field : layout.fields) {
+    SUTRA_ASSIGN(Tensor tensor, tensors.take(state_name(field), Dtype::kF32, field.published_shape(n_tokens)));
+    fields.push_back(std::move(tensor));
+  }
+  SUTRA_ASSIGN(State state, State::create(layout));
+  SUTRA_TRY(state.reserve(layout, n_tokens));
+  state.n_tokens = n_tokens;
+  for (size_t i = 0; i < fields.size(); ++i) SUTRA_TRY(adopt_field(layout.fields[i], fields[i].view(), state));
   std::vector<float> logits;
   if (tensors.contains(kLogitsName)) {
     SUTRA_ASSIGN(const Tensor tensor, tensors.take(kLogitsName, Dtype::kF32, {engine_->info().vocab_size}));
@@ -147,7 +158,6 @@ Status Session::load(std::span<const std::byte> bytes) {
 
   reset();
   state_ = std::move(state);
-  state_.n_tokens = n_tokens;
   logits_ = std::move(logits);
   for (const int32_t id : seen) sampler_.accept(id);
   return {};

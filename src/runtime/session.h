@@ -26,7 +26,8 @@ class Session {
   void reset();
 
   // Consumes at most one chunk (kChunkTokens) of `ids` and returns how many were consumed, so that a
-  // long prompt is a loop of slices. kInvalidArgument for an id outside the vocabulary.
+  // long prompt is a loop of slices. kInvalidArgument for an id outside the vocabulary and for more ids than the model's
+  // context has room for; after an error the session is as it was.
   Result<size_t> advance(std::span<const int32_t> ids);
 
   // Logits [V] after the last token; empty before the first.

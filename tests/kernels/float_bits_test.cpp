@@ -4,11 +4,14 @@
 #include <vector>
 
 #include "base/half.h"
+#include "kernels/attention/attention.h"
 #include "kernels/conv1d/conv1d.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm_f/gemm_f.h"
 #include "kernels/norm/norm.h"
+#include "kernels/rope/rope.h"
 #include "kernels/selective_scan/selective_scan.h"
+#include "kernels/ssd/ssd.h"
 #include "kernels/wkv/wkv.h"
 #include "support/parity.h"
 #include "support/random.h"
@@ -202,6 +205,83 @@ TEST_CASE("float kernels give the same bits on every platform") {
                 .state = state.data(),
                 .y = y.data()});
     CHECK(fingerprint(y) == 0xbe6b9fd9b288d9e2u);
+  });
+}
+
+TEST_CASE("ssd, rotary positions and attention give the same bits on every platform") {
+  constexpr size_t kKeyDim = 19, kSeen = kernels::kCachePageTokens + 11;
+  Random random(2026);
+  const std::vector<float> x = random.uniforms(kTokens * kChannels, -2.0f, 2.0f);
+  const std::vector<float> dt = random.uniforms(kTokens * kHeads, 0.001f, 1.0f);
+  const std::vector<float> A = random.uniforms(kHeads, -16.0f, -1.0f), D = random.uniforms(kHeads, -1.0f, 1.0f);
+  const std::vector<float> kv = random.uniforms(kSeen * 2 * kKeyDim, -1.0f, 1.0f);
+
+  for_each_available(kernels::ssd_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> y(kTokens * 2 * 16), state = Random(10).uniforms(2 * 16 * 16, -1.0f, 1.0f);
+    variant.fn({.x = x.data(),
+                .B = x.data() + 32,
+                .C = x.data() + 48,
+                .stride = kChannels,
+                .dt = dt.data(),
+                .A = A.data(),
+                .D = D.data(),
+                .n_tokens = kTokens,
+                .n_heads = kHeads,
+                .head_dim = 16,
+                .n_state = 16,
+                .n_groups = 1,
+                .first_head = 0,
+                .last_head = kHeads,
+                .state = state.data(),
+                .y = y.data()});
+    y.insert(y.end(), state.begin(), state.end());
+    CHECK(fingerprint(y) == 0x42fc90b8a0a8d466u);
+  });
+
+  // The angles are one code for all variants, and must be one for all platforms.
+  std::vector<double> frequencies(kN / 2);
+  kernels::rope_frequencies(500000.0, frequencies);
+  std::vector<float> cos(kTokens * (kN / 2)), sin(cos.size());
+  kernels::rope_table(frequencies, 100'000, kTokens, cos.data(), sin.data());
+  for_each_available(kernels::rope_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> y = x;
+    variant.fn({.x = y.data(),
+                .stride = kChannels,
+                .n_tokens = kTokens,
+                .n_heads = kHeads,
+                .head_dim = kN,
+                .rotary_dim = kN - 1,
+                .cos = cos.data(),
+                .sin = sin.data()});
+    CHECK(fingerprint(y) == 0x6dbbbe2fe55adb07u);
+  });
+
+  std::vector<std::vector<float>> pages(2, std::vector<float>(2 * kernels::cache_page_floats(kKeyDim)));
+  float* const starts[] = {pages[0].data(), pages[1].data()};
+  const kernels::CacheHead head{starts, 0, kernels::cache_page_floats(kKeyDim), kKeyDim};
+  kernels::cache_append({kv.data(), kv.data() + kKeyDim, 2 * kKeyDim, kSeen, 0, head});
+  for_each_available(kernels::attention_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> y(x.size());
+    variant.fn({.q = x.data(),
+                .stride = kChannels,
+                .n_tokens = kTokens,
+                .n_queries = 3,
+                .first_position = kSeen - kTokens,
+                .scale = 0.7f,
+                .cache = head,
+                .y = y.data()});
+    CHECK(fingerprint(y) == 0x94976de828aaa1f5u);
+  });
+
+  for_each_available(kernels::elementwise_variants(), [&](const auto& variant) {
+    CAPTURE(variant.name);
+    std::vector<float> y(x.size());
+    variant.fn->scale(x.data(), 0.22f, x.size(), y.data());
+    variant.fn->add_scaled(y.data(), x.data(), -1.7f, x.size(), y.data());
+    CHECK(fingerprint(y) == 0x0ae5c27eca032381u);
   });
 }
 

@@ -17,6 +17,8 @@ void one_too_many(const Args& args) {
 
 void (*const kGemmF)(const GemmFArgs&) = gemm_f_variants()[0].fn;
 void (*const kScan)(const SelectiveScanArgs&) = selective_scan_variants()[0].fn;
+void (*const kSsd)(const SsdArgs&) = ssd_variants()[0].fn;
+void (*const kAttention)(const AttentionArgs&) = attention_variants()[0].fn;
 void (*const kConv1d)(const Conv1dArgs&) = conv1d_variants()[0].fn;
 
 void wrong_group_norm(const GroupNormArgs& args) {
@@ -27,6 +29,11 @@ void wrong_group_norm(const GroupNormArgs& args) {
 void wrong_wkv6(const Wkv6Args& args) {
   wkv_variants()[0].fn->wkv6(args);
   args.y[0] += 1.0f;
+}
+
+void wrong_rope(const RopeArgs& args) {
+  rope_variants()[0].fn(args);
+  args.x[0] += 1.0f;
 }
 
 void wrong_tanh(const float* x, size_t n, float* y) {
@@ -86,6 +93,22 @@ TEST_CASE("the float self-test names the family and the variant that is wrong") 
                                           {Isa::kScalar, "wrong", one_too_many<Conv1dArgs, &kConv1d>}};
   tables.conv1d = conv1d;
   check_refused(tables, "conv1d");
+
+  tables = {};
+  const Variant<SsdKernel> ssd[] = {tables.ssd[0], {Isa::kScalar, "wrong", one_too_many<SsdArgs, &kSsd>}};
+  tables.ssd = ssd;
+  check_refused(tables, "ssd");
+
+  tables = {};
+  const Variant<RopeKernel> rope[] = {tables.rope[0], {Isa::kScalar, "wrong", wrong_rope}};
+  tables.rope = rope;
+  check_refused(tables, "rope");
+
+  tables = {};
+  const Variant<AttentionKernel> attention[] = {tables.attention[0],
+                                                {Isa::kScalar, "wrong", one_too_many<AttentionArgs, &kAttention>}};
+  tables.attention = attention;
+  check_refused(tables, "attention");
 }
 
 }  // namespace

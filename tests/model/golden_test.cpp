@@ -23,6 +23,7 @@ struct Outcome {
 Outcome run(const Engine& engine, std::span<const int32_t> ids, size_t chunk) {
   const size_t vocab_size = engine.info().vocab_size;
   Outcome out{std::vector<float>(ids.size() * vocab_size, NAN), value_of(State::create(engine.model().state_layout()))};
+  test::require_ok(engine.reserve(out.state, ids.size()));
   for (size_t first = 0; first < ids.size(); first += chunk) {
     const size_t n = std::min(chunk, ids.size() - first);
     engine.forward(out.state, ids.subspan(first, n), LogitsWanted::kAll,
@@ -38,9 +39,28 @@ void check_state(const Engine& engine, const State& state, TensorMap& expected, 
     const Tensor got = value_of(publish_field(field, state));
     const Tensor* reference = expected.find(prefix + field.name);
     REQUIRE(reference != nullptr);
-    const size_t n = field.n_floats();
+    const size_t n = got.as<float>().size();
     CHECK(test::error_over_rms(got.as<float>(), reference->as<float>().subspan(batch * n, n)) <= kGoldenLogits);
   }
+}
+
+bool same_state(const Engine& engine, const State& a, const State& b) {
+  return std::ranges::all_of(engine.model().state_layout().fields, [&](const StateField& field) {
+    const Tensor one = value_of(publish_field(field, a)), other = value_of(publish_field(field, b));
+    return one.shape() == other.shape() && std::ranges::equal(one.as<float>(), other.as<float>());
+  });
+}
+
+// The lengths of the prefixes for which the file has states.
+std::vector<size_t> prefixes_in(const std::string& expected_path) {
+  const TensorMap expected = test::load_tensors(expected_path);
+  std::vector<size_t> prefixes;
+  for (size_t t = 1; t <= 64; ++t) {
+    const auto is_state = [&](const std::string& name) { return name.starts_with(concat("state.t", t, ".")); };
+    if (std::ranges::any_of(expected.names(), is_state)) prefixes.push_back(t);
+  }
+  REQUIRE(prefixes.size() == 3);
+  return prefixes;
 }
 
 // What --model names, the expected tensors, and the prefix lengths of its states.
@@ -68,7 +88,7 @@ void check_case(const std::string& model, const std::string& expected_path, std:
     for (const size_t chunk : {size_t{1}, size_t{3}, size_t{7}}) {
       const Outcome steps = run(*engine, ids, chunk);
       CHECK(steps.logits == whole.logits);
-      CHECK(std::ranges::equal(steps.state.buffer.as<float>(), whole.state.buffer.as<float>()));
+      CHECK(same_state(*engine, steps.state, whole.state));
     }
     for (const size_t prefix : prefixes) {
       const Outcome part = run(*engine, ids.first(prefix), prefix);
@@ -101,12 +121,7 @@ TEST_CASE(
   check_case(*whole + "/model.pth", *whole + "/expected.safetensors", {1, 11, 32});
   // bf16, heads of 32
   const std::string narrow = *test::shared_path("golden/models/rwkv7-h32");
-  TensorMap expected = test::load_tensors(narrow + "/expected.safetensors");
-  std::vector<size_t> prefixes;
-  for (size_t t = 1; t <= 64; ++t) {
-    if (expected.contains(concat("state.t", t, ".att_kv"))) prefixes.push_back(t);
-  }
-  REQUIRE(prefixes.size() == 3);
+  const std::vector<size_t> prefixes = prefixes_in(narrow + "/expected.safetensors");
   check_case(narrow + "/model.pth", narrow + "/expected.safetensors", prefixes);
   check_case(narrow + "/model.safetensors", narrow + "/expected.safetensors", prefixes);
 }
@@ -191,13 +206,7 @@ TEST_CASE("an RWKV-4 whose every tensor matters gives the reference's logits (sh
 
 TEST_CASE("mamba without convolution bias gives the reference's logits, states and greedy tokens") {
   const std::string folder = test::golden_path("models/mamba-noconvbias");
-  TensorMap expected = test::load_tensors(folder + "/expected.safetensors");
-  std::vector<size_t> prefixes;
-  for (size_t t = 1; t <= 64; ++t) {
-    if (expected.contains(concat("state.t", t, ".ssm"))) prefixes.push_back(t);
-  }
-  REQUIRE(prefixes.size() == 3);
-  check_case(folder, folder + "/expected.safetensors", prefixes);
+  check_case(folder, folder + "/expected.safetensors", prefixes_in(folder + "/expected.safetensors"));
 }
 
 TEST_CASE("mamba with a tied head gives the reference's logits, states and greedy tokens (shared data)") {
@@ -210,6 +219,55 @@ TEST_CASE("mamba with biases gives the reference's logits, states and greedy tok
   const auto folder = test::shared_path("golden/models/mamba-bias");
   if (!folder) SKIP("needs the shared golden data");
   check_case(*folder, *folder + "/expected.safetensors", {1, 10, 29});
+}
+
+TEST_CASE("falcon_mamba gives the reference's logits, states and greedy tokens (shared data)") {
+  const auto folder = test::shared_path("golden/models/falcon_mamba");
+  if (!folder) SKIP("needs the shared golden data");
+  check_case(*folder, *folder + "/expected.safetensors", prefixes_in(*folder + "/expected.safetensors"));
+}
+
+TEST_CASE("mamba2 gives the reference's logits, states and greedy tokens (shared data)") {
+  for (const char* name : {"mamba2-g1", "mamba2-g2", "mamba2-dtlimit"}) {
+    const auto folder = test::shared_path(concat("golden/models/", name));
+    if (!folder) SKIP("needs the shared golden data");
+    INFO(name);
+    check_case(*folder, *folder + "/expected.safetensors", prefixes_in(*folder + "/expected.safetensors"));
+  }
+}
+
+TEST_CASE("mamba2 gives mamba_ssm's logits where grouped_rms_norm asks for it (shared data)") {
+  const auto folder = test::shared_path("golden/models/mamba2-g2");
+  if (!folder) SKIP("needs the shared golden data");
+  FolderOptions options;
+  options.load.exact = true;
+  options.overrides = {"grouped_rms_norm=true"};
+  const auto engine = value_of(load_model_folder(*folder, options));
+  const TensorMap expected = test::load_tensors(*folder + "/expected.safetensors");
+  const Tensor& ids_tensor = *expected.find("input_ids");
+  const std::vector<int32_t> ids = test::ids_of(ids_tensor);
+  const size_t n_tokens = ids_tensor.shape()[1], n = n_tokens * engine->info().vocab_size;
+  for (size_t batch = 0; batch < ids_tensor.shape()[0]; ++batch) {
+    CAPTURE(batch);
+    const Outcome out = run(*engine, std::span(ids).subspan(batch * n_tokens, n_tokens), n_tokens);
+    CHECK(test::error_over_rms(std::span<const float>(out.logits),
+                               expected.find("logits_grouped_norm")->as<float>().subspan(batch * n, n)) <=
+          kGoldenLogits);
+  }
+}
+
+TEST_CASE("bamba gives the reference's logits, states and greedy tokens") {
+  const std::string folder = test::golden_path("models/hybrid-bamba");
+  check_case(folder, folder + "/expected.safetensors", prefixes_in(folder + "/expected.safetensors"));
+}
+
+TEST_CASE("llama and granitemoehybrid give the reference's logits, states and greedy tokens (shared data)") {
+  for (const char* name : {"llama-gqa", "hybrid-granitemoehybrid"}) {
+    const auto folder = test::shared_path(concat("golden/models/", name));
+    if (!folder) SKIP("needs the shared golden data");
+    INFO(name);
+    check_case(*folder, *folder + "/expected.safetensors", prefixes_in(*folder + "/expected.safetensors"));
+  }
 }
 
 TEST_CASE("the starter models give their reference logits and greedy tokens (shared data)") {

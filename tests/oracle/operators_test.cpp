@@ -7,11 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "kernels/attention/attention.h"
 #include "kernels/conv1d/conv1d.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm_f/gemm_f.h"
 #include "kernels/norm/norm.h"
+#include "kernels/rope/rope.h"
 #include "kernels/selective_scan/selective_scan.h"
+#include "kernels/ssd/ssd.h"
 #include "kernels/wkv/wkv.h"
 #include "support/golden.h"
 #include "support/tolerance.h"
@@ -308,6 +311,88 @@ TEST_CASE("conv1d reproduces the golden convolution from a given state, of which
                        .y = y.data()});
       check_close(y, part(golden["out.y"], b, kBatch));
       CHECK(std::vector<float>(state.begin() + kChannels, state.end()) == part(golden["out.sT"], b, kBatch));
+    }
+  });
+}
+
+TEST_CASE("softplus and ssd reproduce the golden recurrence from a given state") {
+  const Golden golden("ssd");
+  constexpr size_t kBatch = 2, kTokens = 11, kHeads = 2, kN = 8, kStates = 5, kWidth = kHeads * kN;
+  constexpr size_t kStride = kWidth + 2 * kStates;
+  const std::vector<float> A = golden["in.A"], D = golden["in.D"], dt_bias = golden["in.dt_bias"];
+  with_each_isa([&] {
+    for (size_t b = 0; b < kBatch; ++b) {
+      const auto in = [&](const char* name) { return part(golden[std::string("in.") + name], b, kBatch); };
+      const auto by_state = [&](const std::vector<float>& state) {
+        std::vector<float> result;
+        for (size_t h = 0; h < kHeads; ++h) {
+          const std::vector<float> head = transposed(part(state, h, kHeads), kN, kStates);
+          result.insert(result.end(), head.begin(), head.end());
+        }
+        return result;
+      };
+      // Rows of x, B and C side by side.
+      const std::vector<float> x = in("x"), B = in("B"), C = in("C");
+      std::vector<float> rows;
+      for (size_t t = 0; t < kTokens; ++t) {
+        for (const auto& [values, n] : {std::pair{&x, kWidth}, std::pair{&B, kStates}, std::pair{&C, kStates}}) {
+          const auto row = part(*values, t, kTokens);
+          CHECK(row.size() == n);
+          rows.insert(rows.end(), row.begin(), row.end());
+        }
+      }
+      std::vector<float> dt = in("dt"), state = by_state(in("h0")), y(x.size());
+      kernels::add_bias(dt.data(), dt_bias.data(), kTokens, kHeads, dt.data());
+      kernels::softplus(dt.data(), dt.size(), dt.data());
+      kernels::ssd({.x = rows.data(),
+                    .B = rows.data() + kWidth,
+                    .C = rows.data() + kWidth + kStates,
+                    .stride = kStride,
+                    .dt = dt.data(),
+                    .A = A.data(),
+                    .D = D.data(),
+                    .n_tokens = kTokens,
+                    .n_heads = kHeads,
+                    .head_dim = kN,
+                    .n_state = kStates,
+                    .n_groups = 1,
+                    .first_head = 0,
+                    .last_head = kHeads,
+                    .state = state.data(),
+                    .y = y.data()});
+      check_close(y, part(golden["out.y"], b, kBatch));
+      check_close(state, by_state(part(golden["out.hT"], b, kBatch)));
+    }
+  });
+}
+
+TEST_CASE("rope and attention reproduce the golden attention with grouped queries") {
+  const Golden golden("attention-rope-gqa");
+  constexpr size_t kBatch = 2, kTokens = 9, kHeads = 4, kKvHeads = 2, kN = 8;
+  std::array<double, kN / 2> frequencies{};
+  kernels::rope_frequencies(10000.0, frequencies);
+  std::vector<float> cos(kTokens * kN / 2), sin(cos.size());
+  kernels::rope_table(frequencies, 0, kTokens, cos.data(), sin.data());
+  with_each_isa([&] {
+    for (size_t b = 0; b < kBatch; ++b) {
+      const auto in = [&](const char* name) { return part(golden[std::string("in.") + name], b, kBatch); };
+      std::vector<float> q = in("q"), k = in("k"), y(q.size());
+      const std::vector<float> v = in("v");
+      kernels::rope({q.data(), kHeads * kN, kTokens, kHeads, kN, kN, cos.data(), sin.data()});
+      kernels::rope({k.data(), kKvHeads * kN, kTokens, kKvHeads, kN, kN, cos.data(), sin.data()});
+      check_close(q, part(golden["out.q_rot"], b, kBatch));
+      check_close(k, part(golden["out.k_rot"], b, kBatch));
+      constexpr size_t kPlane = kernels::cache_page_floats(kN);
+      std::vector<float> page(2 * kKvHeads * kPlane);
+      float* const start = page.data();
+      for (size_t h = 0; h < kKvHeads; ++h) {
+        const kernels::CacheHead head{&start, h * kPlane, (kKvHeads + h) * kPlane, kN};
+        kernels::cache_append({k.data() + h * kN, v.data() + h * kN, kKvHeads * kN, kTokens, 0, head});
+        const size_t first = h * (kHeads / kKvHeads) * kN;
+        kernels::attention({q.data() + first, kHeads * kN, kTokens, kHeads / kKvHeads, 0,
+                            static_cast<float>(1 / std::sqrt(double{kN})), head, y.data() + first});
+      }
+      check_close(y, part(golden["out.y"], b, kBatch));
     }
   });
 }

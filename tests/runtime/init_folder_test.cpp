@@ -20,6 +20,21 @@ constexpr std::string_view kRwkv7 =
 constexpr std::string_view kMamba =
     R"({"model_type": "mamba", "hidden_size": 48, "num_hidden_layers": 2, "vocab_size": 50,
   "use_bias": true, "tie_word_embeddings": false})";
+constexpr std::string_view kMamba2 =
+    R"({"model_type": "mamba2", "hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 50, "num_heads": 4,
+  "head_dim": 16, "state_size": 8, "n_groups": 2, "use_bias": true})";
+constexpr std::string_view kMambaSsm =
+    R"({"d_model": 32, "n_layer": 2, "vocab_size": 49, "ssm_cfg": {"layer": "Mamba2", "headdim": 16, "d_state": 8},
+  "pad_vocab_size_multiple": 16})";
+constexpr std::string_view kLlama =
+    R"({"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 50, "intermediate_size": 48,
+  "num_attention_heads": 4, "num_key_value_heads": 2, "attention_bias": true, "mlp_bias": true,
+  "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+  "original_max_position_embeddings": 64}})";
+constexpr std::string_view kGraniteHybrid =
+    R"({"model_type": "granitemoehybrid", "hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 50,
+  "shared_intermediate_size": 24, "num_attention_heads": 2, "layer_types": ["mamba", "attention"],
+  "mamba_n_heads": 4, "mamba_d_state": 8, "tie_word_embeddings": true})";
 
 constexpr std::string_view kRwkv4 =
     R"({"model_type": "rwkv", "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 96, "vocab_size": 50})";
@@ -42,6 +57,8 @@ TEST_CASE("a fresh model of every architecture loads whole and gives finite logi
   // Counted by hand from the shapes in models/*.md.
   for (const auto& [name, json, n_parameters] :
        {std::tuple{"rwkv7", kRwkv7, uint64_t{172'032}}, std::tuple{"mamba", kMamba, uint64_t{44'784}},
+        std::tuple{"mamba2", kMamba2, uint64_t{19'392}}, std::tuple{"mamba_ssm", kMambaSsm, uint64_t{16'664}},
+        std::tuple{"llama", kLlama, uint64_t{19'168}}, std::tuple{"granitemoehybrid", kGraniteHybrid, uint64_t{17'724}},
         std::tuple{"rwkv4", kRwkv4, uint64_t{73'600}}, std::tuple{"rwkv5", kRwkv5, uint64_t{81'928}},
         std::tuple{"rwkv6", kRwkv6, uint64_t{95'744}}}) {
     INFO(name);

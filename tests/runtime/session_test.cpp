@@ -32,7 +32,7 @@ const std::vector<int32_t> kPrompt = {5, 17, 33, 2, 90, 41};
 }  // namespace
 
 TEST_CASE("a clone, a saved state and the session itself continue identically") {
-  for (const char* name : {"models/rwkv7", "models/mamba-noconvbias"}) {
+  for (const char* name : {"models/rwkv7", "models/mamba-noconvbias", "models/hybrid-bamba"}) {
     CAPTURE(name);
     const auto engine = test::load_engine(test::golden_path(name));
     Session session = value_of(Session::create(engine));
@@ -71,6 +71,70 @@ TEST_CASE("a clone holds a state and nothing that grows with the model") {
   CHECK(branch.n_tokens() == session.n_tokens());
 }
 
+TEST_CASE("a state with attention grows by pages of tokens, and a clone by what it holds") {
+  const auto engine = test::load_engine(test::golden_path("models/hybrid-bamba"));
+  const ModelInfo& info = engine->info();
+  // Keys and values of one layer: 2 heads of 16 channels, float32.
+  CHECK(info.state_bytes_per_token == 2 * 2 * 16 * 4);
+  CHECK(info.max_tokens == 262144);
+  Session session = value_of(Session::create(engine));
+  CHECK(session.state().size_bytes() == info.state_bytes);
+  const std::vector<int32_t> ids(130, 7);
+  for (std::span<const int32_t> rest(ids); !rest.empty();) rest = rest.subspan(value_of(session.advance(rest)));
+  const uint64_t expected = info.state_bytes + 3 * 64 * info.state_bytes_per_token;
+  CHECK(session.state().size_bytes() == expected);
+  const uint64_t before = memory_use().current_bytes;
+  const Session branch = value_of(session.clone());
+  CHECK(memory_use().current_bytes - before == expected);
+  session.reset();
+  CHECK(session.state().size_bytes() == info.state_bytes);
+  CHECK(branch.state().size_bytes() == expected);
+}
+
+TEST_CASE("a fresh session with attention is saved and loaded") {
+  const auto engine = test::load_engine(test::golden_path("models/hybrid-bamba"));
+  Session session = value_of(Session::create(engine));
+  const std::vector<std::byte> saved = value_of(session.save());
+  Session loaded = value_of(Session::create(engine));
+  write(loaded, kPrompt, 5, 1);
+  require_ok(loaded.load(saved));
+  CHECK(loaded.n_tokens() == 0);
+  CHECK(write(loaded, kPrompt, 20, 9) == write(session, kPrompt, 20, 9));
+}
+
+TEST_CASE("beyond the context's length ids are refused, and what was read stays") {
+  FolderOptions options;
+  options.overrides = {"max_position_embeddings=20"};
+  const auto engine = value_of(load_model_folder(test::golden_path("models/hybrid-bamba"), options));
+  Session session = value_of(Session::create(engine));
+  const std::vector<int32_t> ids(15, 7);
+  value_of(session.advance(ids));
+  const std::vector<std::byte> before = value_of(session.save());
+  const auto refused = session.advance(std::span(ids).first(6));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kInvalidArgument);
+  CHECK(refused.error().message.find("20 tokens") != std::string::npos);
+  CHECK(value_of(session.save()) == before);
+
+  // A generation ends in the same error, as often as it is asked, with all of its tokens in the session but the last.
+  Generation generation = value_of(Generation::create(session, std::vector<int32_t>{}, {}));
+  for (size_t i = 0; i < 6; ++i) value_of(generation.step());
+  for (size_t i = 0; i < 2; ++i) {
+    const auto step = generation.step();
+    REQUIRE_FALSE(step);
+    CHECK(step.error().code == ErrorCode::kInvalidArgument);
+  }
+  CHECK(session.n_tokens() == 20);
+
+  // And a longer state than the context's is refused.
+  const auto longer = test::load_engine(test::golden_path("models/hybrid-bamba"));
+  Session source = value_of(Session::create(longer));
+  value_of(source.advance(std::vector<int32_t>(21, 7)));
+  const Status loaded = session.load(value_of(source.save()));
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().code == ErrorCode::kStateMismatch);
+}
+
 TEST_CASE("a long prompt advances in chunks to the same state as token by token") {
   const auto engine = test::load_engine(test::golden_path("models/mamba-noconvbias"));
   std::vector<int32_t> ids;
@@ -104,15 +168,17 @@ TEST_CASE("a state of another model is refused and leaves the session as it was"
 }
 
 TEST_CASE("every truncated prefix of a saved state is refused and leaves the session as it was") {
-  const auto engine = test::load_engine(test::golden_path("models/mamba-noconvbias"));
-  Session session = value_of(Session::create(engine));
-  write(session, kPrompt, 4, 3);
-  const std::vector<std::byte> saved = value_of(session.save());
-  for (size_t n = 0; n < saved.size(); n += n < 2000 ? 1 : 997) {
-    CAPTURE(n);
-    CHECK_FALSE(session.load(std::span(saved).first(n)));
+  for (const char* name : {"models/mamba-noconvbias", "models/hybrid-bamba"}) {
+    const auto engine = test::load_engine(test::golden_path(name));
+    Session session = value_of(Session::create(engine));
+    write(session, kPrompt, 4, 3);
+    const std::vector<std::byte> saved = value_of(session.save());
+    for (size_t n = 0; n < saved.size(); n += n < 2000 ? 1 : 997) {
+      CAPTURE(name, n);
+      CHECK_FALSE(session.load(std::span(saved).first(n)));
+    }
+    CHECK(value_of(session.save()) == saved);
   }
-  CHECK(value_of(session.save()) == saved);
 }
 
 TEST_CASE("ids outside the vocabulary are refused before anything changes") {

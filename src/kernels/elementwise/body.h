@@ -56,6 +56,13 @@ struct ElementwiseBody {
     map(a, z, n, y, [](auto p, auto q) { return p * silu_of(q); });
   }
 
+  static void scale(const float* x, float factor, size_t n, float* y) {
+    map(x, n, y, [factor](auto a) { return a * decltype(a)::splat(factor); });
+  }
+  static void add_scaled(const float* a, const float* b, float factor, size_t n, float* y) {
+    map(a, b, n, y, [factor](auto p, auto q) { return p + q * decltype(q)::splat(factor); });
+  }
+
   static void add_bias(const float* x, const float* bias, size_t n_tokens, size_t n_channels, float* y) {
     for (size_t t = 0; t < n_tokens; ++t) add(x + t * n_channels, bias, n_channels, y + t * n_channels);
   }
@@ -151,6 +158,8 @@ constexpr ElementwiseKernels elementwise_kernels() {
       .add = Body::add,
       .mul = Body::mul,
       .mul_silu = Body::mul_silu,
+      .scale = Body::scale,
+      .add_scaled = Body::add_scaled,
       .add_bias = Body::add_bias,
       .token_shift_lerp = Body::token_shift_lerp,
       .token_shift_ddlerp = Body::token_shift_ddlerp,

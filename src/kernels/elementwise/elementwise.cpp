@@ -49,6 +49,11 @@ void add(const float* a, const float* b, size_t n, float* y) { select(kVariants)
 void mul(const float* a, const float* b, size_t n, float* y) { select(kVariants)->mul(a, b, n, y); }
 void mul_silu(const float* a, const float* z, size_t n, float* y) { select(kVariants)->mul_silu(a, z, n, y); }
 
+void scale(const float* x, float factor, size_t n, float* y) { select(kVariants)->scale(x, factor, n, y); }
+void add_scaled(const float* a, const float* b, float factor, size_t n, float* y) {
+  select(kVariants)->add_scaled(a, b, factor, n, y);
+}
+
 void add_bias(const float* x, const float* bias, size_t n_tokens, size_t n_channels, float* y) {
   select(kVariants)->add_bias(x, bias, n_tokens, n_channels, y);
 }

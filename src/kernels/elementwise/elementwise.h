@@ -28,6 +28,9 @@ void add(const float* a, const float* b, size_t n, float* y);
 void mul(const float* a, const float* b, size_t n, float* y);
 void mul_silu(const float* a, const float* z, size_t n, float* y);  // a · silu(z): Mamba's gate
 
+void scale(const float* x, float factor, size_t n, float* y);                       // x · factor
+void add_scaled(const float* a, const float* b, float factor, size_t n, float* y);  // a + b · factor
+
 // y[t][c] = x[t][c] + bias[c].
 void add_bias(const float* x, const float* bias, size_t n_tokens, size_t n_channels, float* y);
 
@@ -91,6 +94,8 @@ struct ElementwiseKernels {
   using Binary = void (*)(const float*, const float*, size_t, float*);
   Unary exp, sigmoid, tanh, softplus, silu, relu_squared;
   Binary add, mul, mul_silu;
+  void (*scale)(const float*, float, size_t, float*);
+  void (*add_scaled)(const float*, const float*, float, size_t, float*);
   void (*add_bias)(const float*, const float*, size_t, size_t, float*);
   void (*token_shift_lerp)(const TokenShiftLerpArgs&);
   void (*token_shift_ddlerp)(const TokenShiftDdlerpArgs&);

@@ -13,6 +13,10 @@ export function bytes(count: number): string {
   return `${value < 10 && unit > 1 ? value.toFixed(1) : Math.round(value).toLocaleString('en')} ${UNITS[unit]}`;
 }
 
+/** How a text's memory grows, for the end of a sentence. */
+export const growth = (model: { readonly stateBytesPerToken: number }): string =>
+  model.stateBytesPerToken === 0 ? 'however long it is' : `and ${bytes(model.stateBytesPerToken)} more with each token`;
+
 /** Tokens per second: whole numbers, except when they are few. */
 export const speed = (perSecond: number): string =>
   perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond).toLocaleString('en');
@@ -30,7 +34,14 @@ export function parameters(count: number): string {
 export const plural = (count: number, one: string): string =>
   `${count.toLocaleString('en')} ${one}${count === 1 ? '' : 's'}`;
 
-const ARCHITECTURES: Readonly<Record<string, string>> = { rwkv7: 'RWKV-7', mamba: 'Mamba-1' };
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  rwkv7: 'RWKV-7',
+  mamba: 'Mamba-1',
+  mamba2: 'Mamba-2',
+  llama: 'Llama',
+  bamba: 'Bamba',
+  granitemoehybrid: 'Granite 4 hybrid',
+};
 
 export const architecture = (type: string): string => ARCHITECTURES[type] ?? type;
 

@@ -1,7 +1,7 @@
 import type { Probe } from 'sutra-web';
 import { probed, type Storage, storage } from '../../state/device';
 import { memoryBytes, ready } from '../../state/engine';
-import { artefact, bytes, plural } from '../../ui/format';
+import { artefact, bytes, growth, plural } from '../../ui/format';
 import { Icon } from '../../ui/icon';
 
 interface Offer {
@@ -88,7 +88,7 @@ function Room({ probe, kept }: { probe: Probe; kept: Storage | null }) {
           {probe.memoryBytes > 0
             ? `In use by the engine; the device has at least ${bytes(probe.memoryBytes)}. `
             : 'In use by the engine; the browser does not say what the device has. '}
-          {model && `A text takes ${bytes(model.info.stateBytes)}, however long it is.`}
+          {model && `A text takes ${bytes(model.info.stateBytes)}, ${growth(model.info)}.`}
         </dd>
       </div>
       <div class="offer">

@@ -3,7 +3,7 @@ import type { SutraModel } from 'sutra-web';
 import { loading, memoryBytes, ready } from '../../state/engine';
 import { type Offline, offline } from '../../state/offline';
 import { lastSpeed, writing } from '../../state/writing';
-import { architecture, artefact, bytes, plural, speed } from '../../ui/format';
+import { architecture, artefact, bytes, growth, plural, speed } from '../../ui/format';
 import { Hint } from '../../ui/hint';
 
 export function StatusLine() {
@@ -77,7 +77,7 @@ function Facts({ name, model }: { name: string; model: SutraModel }) {
         {memoryBytes.value > 0 && (
           <Hint
             class="status-part status-spare"
-            explains={`Memory of the whole engine. A text takes ${bytes(info.stateBytes)} of it, however long it is.`}
+            explains={`Memory of the whole engine. A text takes ${bytes(info.stateBytes)} of it, ${growth(info)}.`}
           >
             {bytes(memoryBytes.value)}
           </Hint>

@@ -1,0 +1,61 @@
+// Decoders whose layers are a mixer, attention or Mamba-2, and a gated MLP, each behind its norm: Llama, and the hybrids
+// Bamba and Granite 4. Equations, names and shapes: models/llama.md and models/hybrid.md.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "model/attention.h"
+#include "model/gated_mlp.h"
+#include "model/linear.h"
+#include "model/mamba2_mixer.h"
+#include "model/model.h"
+
+namespace sutra {
+
+// What a family calls its tensors, beside model.embed_tokens, model.layers.{l}.input_layernorm and lm_head.
+struct DecoderNames {
+  std::string_view norm, mlp_norm, mlp;  // mlp with its dot
+  GatedMlp::Names matrices;
+};
+DecoderNames decoder_names(const DecoderConfig& config);
+
+class Decoder final : public Model {
+ public:
+  static Result<std::unique_ptr<Model>> create(const ModelConfig& config, WeightMap& tensors,
+                                               const WeightOptions& options);
+
+  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
+               std::span<float> logits) const override;
+  [[nodiscard]] Result<Workspace> create_workspace(size_t max_tokens) const override;
+  [[nodiscard]] const StateLayout& state_layout() const override { return layout_; }
+  [[nodiscard]] uint64_t weight_bytes() const override;
+
+ private:
+  struct Block {
+    Tensor mixer_norm;
+    std::variant<Attention, Mamba2Mixer> mixer;
+    size_t field = 0;  // the first of the mixer's two in the layout
+    Tensor mlp_norm;
+    GatedMlp mlp;
+  };
+  struct Buffers;
+
+  Result<Block> take_block(size_t layer, WeightMap& tensors, const ModelConfig& config, const WeightOptions& options);
+  void mix(const Block& block, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
+  Buffers carve(Arena& arena, size_t n_tokens) const;
+  template <class Visit>
+  void for_each_linear(const Visit& visit) const;
+
+  DecoderConfig config_;
+  StateLayout layout_;
+  std::vector<double> frequencies_;  // of the rotary positions
+  Linear embeddings_;
+  std::vector<Block> blocks_;
+  Tensor norm_;
+  std::optional<Linear> head_;  // empty: tied to the embeddings
+};
+
+}  // namespace sutra
