@@ -32,6 +32,7 @@ export interface EngineModule {
   _sutra_session_logits(session: number): Address;
   _sutra_session_save(session: number): Address;
   _sutra_session_load(session: number, sizeBytes: number): Address;
+  _sutra_session_mean(session: number, sizeBytes: number): Address;
   _sutra_generation_create(
     session: number,
     promptIsText: number,
@@ -221,6 +222,13 @@ export class Heap {
   sessionLoad(session: number, state: Uint8Array): SessionPlace {
     this.#write(state);
     return place(this.#call((m) => m._sutra_session_load(session, state.length)));
+  }
+
+  /** The session becomes the mean of others. */
+  sessionMean(session: number, of: readonly number[]): SessionPlace {
+    const ids = idBytes(of);
+    this.#write(ids);
+    return place(this.#call((m) => m._sutra_session_mean(session, ids.length)));
   }
 
   // Generation

@@ -77,7 +77,7 @@ export interface Calls {
   ];
   clone: [{ readonly session: number }, SessionReply];
   save: [{ readonly session: number }, Uint8Array];
-  restore: [{ readonly session: number; readonly state: Uint8Array }, SessionReply];
+  restore: [{ readonly session: number; readonly states: readonly Uint8Array[] }, SessionReply];
   reset: [{ readonly session: number; readonly prompt: string }, SessionReply];
   disposeSession: [{ readonly session: number }, undefined];
   logits: [{ readonly ids: TokenIds }, Float32Array];

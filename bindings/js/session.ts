@@ -71,10 +71,12 @@ export class EngineSession implements Session {
     return this.#connection.call('save', { session: this.#session });
   }
 
-  async loadState(state: Uint8Array): Promise<void> {
+  async loadState(state: Uint8Array | readonly Uint8Array[]): Promise<void> {
     this.#check();
-    if (!(state instanceof Uint8Array)) raise('invalid_argument', 'a saved state must be a Uint8Array');
-    this.#moved(await this.#connection.call('restore', { session: this.#session, state }));
+    const states = Array.isArray(state) ? state : [state];
+    if (states.length === 0 || !states.every((one) => one instanceof Uint8Array))
+      raise('invalid_argument', 'a saved state must be a Uint8Array, or several in an array');
+    this.#moved(await this.#connection.call('restore', { session: this.#session, states }));
   }
 
   async reset(): Promise<void> {

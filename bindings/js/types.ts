@@ -184,8 +184,11 @@ export interface Session extends Disposable, AsyncDisposable {
   clone(): Promise<Session>;
   /** The state as bytes, valid for this model only. */
   saveState(): Promise<Uint8Array>;
-  /** Replaces the state. Bytes of another model are refused with `state_mismatch`, and the old state stays. */
-  loadState(state: Uint8Array): Promise<void>;
+  /**
+   * Replaces the state by a saved one, or by one that state tuning made (RWKV's .pth with `time_state`); of several by
+   * their mean. Bytes of another model are refused with `state_mismatch`, and the old state stays.
+   */
+  loadState(state: Uint8Array | readonly Uint8Array[]): Promise<void>;
   /** Back to the state the session was created with. */
   reset(): Promise<void>;
   /** Frees the state. Later calls reject with `disposed`; a second dispose does nothing. */

@@ -210,8 +210,8 @@ export function createHost(
     save({ session }, job) {
       return onSession(session, job, () => heap().sessionSave(session));
     },
-    restore({ session, state }, job) {
-      return onSession(session, job, () => heap().sessionLoad(session, state));
+    restore({ session, states }, job) {
+      return onSession(session, job, () => restoreMean(heap(), session, states));
     },
     reset({ session, prompt }, job) {
       return onSession(session, job, () => {
@@ -302,6 +302,21 @@ export function createHost(
     },
     stop,
   };
+}
+
+/** The session gets the state, or of several their mean; after an error it has its old one. */
+function restoreMean(heap: Heap, session: number, states: readonly Uint8Array[]): SessionReply {
+  if (states.length === 1) return heap.sessionLoad(session, states[0]!);
+  const loaded: number[] = [];
+  try {
+    for (const state of states) {
+      loaded.push(heap.sessionCreate().session);
+      heap.sessionLoad(loaded.at(-1)!, state);
+    }
+    return heap.sessionMean(session, loaded);
+  } finally {
+    for (const number of loaded) heap.sessionRemove(number);
+  }
 }
 
 function listen(): void {

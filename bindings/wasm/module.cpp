@@ -254,11 +254,31 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_save(uint32_t number) {
   return out.ok(std::move(*bytes));
 }
 
+// input: the bytes of one state
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_load(uint32_t number, uint32_t size_bytes) {
   Outbox& out = instance().out;
   Session* session = instance().sessions.find(number);
   if (!session) return out.failed(unknown("session", number));
   if (Status status = session->load(input(size_bytes)); !status) return out.failed(std::move(status).error());
+  return session_reply(number);
+}
+
+// input: numbers of sessions, whose mean the session becomes
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_mean(uint32_t number, uint32_t size_bytes) {
+  Outbox& out = instance().out;
+  Session* session = instance().sessions.find(number);
+  if (!session) return out.failed(unknown("session", number));
+  std::vector<Session> sessions;
+  for (const int32_t source : input_ids(size_bytes)) {
+    const Session* one = instance().sessions.find(static_cast<uint32_t>(source));
+    if (!one) return out.failed(unknown("session", static_cast<uint32_t>(source)));
+    auto copy = one->clone();
+    if (!copy) return out.failed(std::move(copy).error());
+    sessions.push_back(std::move(*copy));
+  }
+  auto mean = Session::mean(sessions);
+  if (!mean) return out.failed(std::move(mean).error());
+  *session = std::move(*mean);
   return session_reply(number);
 }
 

@@ -11,15 +11,24 @@ constexpr uint64_t kMaxStateBytes = uint64_t{1} << 32;
 struct Options {
   ModelOptions model;
   IdsOptions ids;
-  std::string load, save;
+  std::vector<std::string> load;
+  std::string save;
 };
 
 Status run(const Options& options) {
   SUTRA_ASSIGN(std::shared_ptr<const Engine> engine, options.model.load());
   SUTRA_ASSIGN(Session session, Session::create(engine));
-  if (!options.load.empty()) {
-    SUTRA_ASSIGN(const std::string bytes, read_text_file(options.load, kMaxStateBytes));
+  std::vector<Session> loaded;
+  for (const std::string& path : options.load) {
+    SUTRA_ASSIGN(const std::string bytes, read_text_file(path, kMaxStateBytes));
     SUTRA_TRY(session.load(std::as_bytes(std::span(bytes))));
+    if (options.load.size() > 1) {
+      SUTRA_ASSIGN(Session copy, session.clone());
+      loaded.push_back(std::move(copy));
+    }
+  }
+  if (!loaded.empty()) {
+    SUTRA_ASSIGN(session, Session::mean(loaded));
   }
   if (!options.ids.ids.empty() || !options.ids.ids_file.empty()) {
     SUTRA_ASSIGN(const std::vector<int32_t> ids, options.ids.read());
@@ -53,7 +62,8 @@ Run add_state(CLI::App& app) {
   auto options = std::make_shared<Options>();
   options->model.add_to(app);
   options->ids.add_to(app);
-  app.add_option("--load", options->load, "state file to start from");
+  app.add_option("--load", options->load,
+                 "state file to start from: saved here, or made by state tuning (.pth); of several the mean");
   app.add_option("--save", options->save, "state file to write after the ids");
   return [options]() -> Status {
     if (options->load.empty() && options->save.empty()) {

@@ -20,6 +20,7 @@ StateLayout make_layout(const Rwkv4Config& c) {
   add("bb", 0.0f);
   add("pp", kernels::kWkv4InitialExponent);
   add("ffn_x_prev", 0.0f);
+  layout.linear = false;
   return layout;
 }
 

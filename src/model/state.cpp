@@ -51,6 +51,7 @@ void StateLayout::add(StateField field) {
 }
 
 void StateLayout::add_cache(size_t layer, size_t n_heads, size_t head_dim) {
+  linear = false;
   add({concat("k_cache.", layer), 0, n_heads, head_dim, kCachePageTokens, true, {}, true});
   add({concat("v_cache.", layer), 0, n_heads, kCachePageTokens, head_dim, false, {}, true});
 }

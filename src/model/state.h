@@ -36,6 +36,8 @@ struct StateLayout {
   std::vector<StateField> fields;
   // What the architecture can tell apart: max_position_embeddings. Recurrence has no such bound.
   uint64_t max_tokens = UINT64_MAX;
+  // Whether the mean of two texts' states is a state: not of exponents (RWKV-4), not of caches.
+  bool linear = true;
 
   [[nodiscard]] size_t n_floats() const { return n_floats_of(false); }
   [[nodiscard]] size_t n_page_floats() const { return n_floats_of(true); }

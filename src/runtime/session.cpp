@@ -6,6 +6,8 @@
 
 #include "io/safetensors_stream.h"
 #include "io/safetensors_writer.h"
+#include "io/torch_file.h"
+#include "runtime/initial_state.h"
 
 namespace sutra {
 namespace {
@@ -111,15 +113,34 @@ Result<std::vector<std::byte>> Session::save() const {
 Status Session::load(std::span<const std::byte> bytes) {
   TensorMap tensors;
   TensorMapSink sink(tensors);
-  SafetensorsStream stream("saved state", bytes.size(), sink);
-  SUTRA_TRY(stream.feed(bytes));
-  SUTRA_TRY(stream.finish());
-  SUTRA_TRY(require_metadata(*stream.header(), "format", kStateFormat));
-  SUTRA_TRY(require_metadata(*stream.header(), "version", kStateVersion));
-  SUTRA_TRY(require_metadata(*stream.header(), "architecture", engine_->info().architecture));
-  SUTRA_TRY(require_metadata(*stream.header(), "model_hash", engine_->info().model_hash));
+  if (looks_like_torch_file(bytes.first(std::min(bytes.size(), kTorchMagicBytes)))) {
+    TorchReader reader(bytes.size(), &sink);
+    for (ByteRange wanted = reader.wanted(); wanted.size > 0; wanted = reader.wanted()) {
+      SUTRA_TRY(reader.give(bytes.subspan(static_cast<size_t>(wanted.offset), static_cast<size_t>(wanted.size))));
+    }
+    SUTRA_TRY(reader.finish());
+    if (!is_initial_state(tensors)) {
+      return fail(ErrorCode::kStateMismatch, "the file of torch.save holds no state (blocks.0.att.time_state)");
+    }
+  } else {
+    SafetensorsStream stream("saved state", bytes.size(), sink);
+    SUTRA_TRY(stream.feed(bytes));
+    SUTRA_TRY(stream.finish());
+    if (!is_initial_state(tensors)) return load_saved(tensors, *stream.header());
+  }
+  SUTRA_ASSIGN(State state, initial_state(engine_->model().state_layout(), tensors));
+  reset();
+  state_ = std::move(state);
+  return {};
+}
 
-  const std::string_view tokens = metadata_value(*stream.header(), "tokens");
+Status Session::load_saved(TensorMap& tensors, const SafetensorsHeader& header) {
+  SUTRA_TRY(require_metadata(header, "format", kStateFormat));
+  SUTRA_TRY(require_metadata(header, "version", kStateVersion));
+  SUTRA_TRY(require_metadata(header, "architecture", engine_->info().architecture));
+  SUTRA_TRY(require_metadata(header, "model_hash", engine_->info().model_hash));
+
+  const std::string_view tokens = metadata_value(header, "tokens");
   uint64_t n_tokens = 0;
   const auto parsed = std::from_chars(tokens.data(), tokens.data() + tokens.size(), n_tokens);
   if (parsed.ec != std::errc{} || parsed.ptr != tokens.data() + tokens.size()) {
@@ -161,6 +182,27 @@ Status Session::load(std::span<const std::byte> bytes) {
   logits_ = std::move(logits);
   for (const int32_t id : seen) sampler_.accept(id);
   return {};
+}
+
+Result<Session> Session::mean(std::span<const Session> sessions) {
+  if (sessions.empty()) return fail(ErrorCode::kInvalidArgument, "a mean needs at least one state");
+  const std::shared_ptr<const Engine>& engine = sessions.front().engine_;
+  const StateLayout& layout = engine->model().state_layout();
+  if (!layout.linear) {
+    return fail(ErrorCode::kUnsupported, "the states of ", engine->info().architecture, " models have no mean");
+  }
+  SUTRA_ASSIGN(Session mean, create(engine));
+  const std::span<float> out = mean.state_.buffer.as<float>();
+  for (const Session& session : sessions) {
+    if (session.engine_ != engine) {
+      return fail(ErrorCode::kInvalidArgument, "a mean is of states of one model, found several");
+    }
+    const auto in = session.state_.buffer.as<const float>();
+    for (size_t i = 0; i < out.size(); ++i) out[i] += in[i];
+    mean.state_.n_tokens = std::max(mean.state_.n_tokens, session.state_.n_tokens);
+  }
+  for (float& value : out) value /= static_cast<float>(sessions.size());
+  return mean;
 }
 
 }  // namespace sutra

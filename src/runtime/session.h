@@ -45,12 +45,17 @@ class Session {
   // A safetensors file: state.* in the published layouts, logits, seen_ids (for the repetition penalty), and metadata
   // (format version, architecture, model hash, tokens). The same bytes natively and in wasm.
   [[nodiscard]] Result<std::vector<std::byte>> save() const;
-  // Replaces this session's state. kStateMismatch for another model's, kMalformed for broken bytes;
-  // after an error the session is as it was.
+  // Replaces this session's state by a saved one, or by one that training made (runtime/initial_state.h). kStateMismatch
+  // for another model's, kMalformed for broken bytes; after an error the session is as it was.
   Status load(std::span<const std::byte> bytes);
+  // The mean of the states of sessions of one engine, element by element, at the largest of their lengths: a text read
+  // after it is read after all of theirs, a little. There are no logits before the next token. kInvalidArgument for none
+  // or for sessions of different engines; kUnsupported where a mean means nothing (StateLayout::linear).
+  static Result<Session> mean(std::span<const Session> sessions);
 
  private:
   Session(std::shared_ptr<const Engine> engine, State state);
+  Status load_saved(TensorMap& tensors, const SafetensorsHeader& header);
   std::shared_ptr<const Engine> engine_;
   State state_;
   std::vector<float> logits_;

@@ -167,6 +167,15 @@ export class FakeEngine {
     this.sessions.set(session, [...this.input(size)]);
     return this.#session(session);
   }
+  /** Its own kind of mean: all ids one after the other. */
+  _sutra_session_mean(session: number, size: number) {
+    const numbers = [...new Int32Array(this.input(size).buffer)];
+    this.sessions.set(
+      session,
+      numbers.flatMap((number) => this.sessions.get(number)!),
+    );
+    return this.#session(session);
+  }
   _sutra_generation_create(
     session: number,
     isText: number,

@@ -128,6 +128,17 @@ test('a saved state continues where it was saved', async () => {
   assert.equal(session.position, 3);
   assert.equal(await session.generate('', { maxTokens: 1 }).text(), 'd');
   await assert.rejects(session.loadState('abc' as never), withCode('invalid_argument'));
+  await assert.rejects(session.loadState([]), withCode('invalid_argument'));
+});
+
+test('of several states the session becomes the mean, and none is left behind', async () => {
+  const { session, engine } = await openSession('abc');
+  await session.loadState([Uint8Array.of(1, 2), Uint8Array.of(3)]);
+  assert.deepEqual(onlySession(engine), [1, 2, 3]);
+  assert.equal(session.position, 3);
+  engine.failures.set('_sutra_session_mean', ['unsupported', 'no mean']);
+  await assert.rejects(session.loadState([Uint8Array.of(1), Uint8Array.of(2)]), withCode('unsupported', /no mean/));
+  assert.deepEqual(onlySession(engine), [1, 2, 3]);
 });
 
 test('a state that the engine refuses leaves its error', async () => {

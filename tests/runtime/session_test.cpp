@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
+#include "io/byte_sink.h"
+#include "io/safetensors_writer.h"
 #include "runtime/generation.h"
 #include "support/golden.h"
 
@@ -100,6 +102,102 @@ TEST_CASE("a fresh session with attention is saved and loaded") {
   require_ok(loaded.load(saved));
   CHECK(loaded.n_tokens() == 0);
   CHECK(write(loaded, kPrompt, 20, 9) == write(session, kPrompt, 20, 9));
+}
+
+TEST_CASE("the mean of states is theirs, element by element, and writes on") {
+  for (const char* name : {"models/rwkv7", "models/mamba-noconvbias"}) {
+    CAPTURE(name);
+    const auto engine = test::load_engine(test::golden_path(name));
+    std::vector<Session> sessions;
+    for (const std::vector<int32_t>& ids : {std::vector<int32_t>{5, 17}, {90, 2, 41}, {33}}) {
+      sessions.push_back(value_of(Session::create(engine)));
+      value_of(sessions.back().advance(ids));
+    }
+    Session mean = value_of(Session::mean(sessions));
+    CHECK(mean.n_tokens() == 3);
+    CHECK(mean.logits().empty());
+    const auto values = [](const Session& session) { return session.state().buffer.as<const float>(); };
+    bool right = true;
+    for (size_t i = 0; i < values(mean).size(); ++i) {
+      double sum = 0;
+      for (const Session& session : sessions) sum += static_cast<double>(values(session)[i]);
+      right = right && std::abs(static_cast<double>(values(mean)[i]) - sum / 3) <= 1e-6 * (1 + std::abs(sum));
+    }
+    CHECK(right);
+    CHECK(write(mean, {7}, 5, 1).size() == 5);
+  }
+  const auto hybrid = test::load_engine(test::golden_path("models/hybrid-bamba"));
+  std::vector<Session> caches;
+  caches.push_back(value_of(Session::create(hybrid)));
+  CHECK(Session::mean(caches).error().code == ErrorCode::kUnsupported);
+  CHECK(Session::mean({}).error().code == ErrorCode::kInvalidArgument);
+}
+
+// A state as state tuning writes it: [H, value, key] of every layer.
+std::vector<std::byte> tuned_state(const Engine& engine, const State& state) {
+  const StateField& field = engine.model().state_layout().fields[1];
+  REQUIRE(field.name == "att_kv");
+  const uint64_t n_layer = field.published[0], n_head = field.published[1], n = field.published[2];
+  const Tensor published = value_of(publish_field(field, state));  // RWKV-7: [L, H, value, key]
+  MemorySink sink;
+  std::vector<TensorSpec> specs;
+  for (uint64_t layer = 0; layer < n_layer; ++layer) {
+    specs.push_back({concat("blocks.", layer, ".att.time_state"), Dtype::kF32, {n_head, n, n}});
+  }
+  SafetensorsWriter writer = value_of(SafetensorsWriter::create(sink, specs));
+  for (uint64_t layer = 0; layer < n_layer; ++layer) {
+    const auto bytes =
+        published.bytes().subspan(layer * n_head * n * n * sizeof(float), n_head * n * n * sizeof(float));
+    require_ok(writer.write(specs[layer].name, {Dtype::kF32, specs[layer].shape, bytes}));
+  }
+  require_ok(writer.finish());
+  return {sink.bytes().begin(), sink.bytes().end()};
+}
+
+TEST_CASE("a state that training made is where a text starts, and one of another model is refused") {
+  const auto engine = test::load_engine(test::golden_path("models/rwkv7"));
+  Session source = value_of(Session::create(engine));
+  value_of(source.advance(kPrompt));
+  const std::vector<std::byte> file = tuned_state(*engine, source.state());
+  Session session = value_of(Session::create(engine));
+  write(session, kPrompt, 3, 1);
+  require_ok(session.load(file));
+  CHECK(session.n_tokens() == 0);
+  CHECK(session.logits().empty());
+  for (const StateField& field : engine->model().state_layout().fields) {
+    CAPTURE(field.name);
+    const std::span got(session.state().field(field), field.n_floats());
+    const std::span expected(source.state().field(field), field.n_floats());
+    // The token shifts start from nothing.
+    if (field.name == "att_kv") {
+      CHECK(std::ranges::equal(got, expected));
+    } else {
+      CHECK(std::ranges::all_of(got, [](float value) { return value == 0.0f; }));
+    }
+  }
+
+  const auto mamba = test::load_engine(test::golden_path("models/mamba-noconvbias"));
+  Session other = value_of(Session::create(mamba));
+  CHECK(other.load(file).error().code == ErrorCode::kStateMismatch);
+  for (size_t n = 0; n < file.size(); n += 1009) CHECK_FALSE(session.load(std::span(file).first(n)).has_value());
+}
+
+TEST_CASE("a .pth of state tuning has values in rows and keys in columns") {
+  // torch.save of {blocks.L.att.time_state: (arange(2 · 64 · 64).reshape(2, 64, 64) + 100000 · L) / 1024}
+  const auto engine = test::load_engine(test::golden_path("models/rwkv7"));
+  Session session = value_of(Session::create(engine));
+  require_ok(session.load(test::read_bytes(test::golden_path("io/torch/time-state/state.pth"))));
+  const StateField& field = engine->model().state_layout().fields[1];
+  const Tensor published = value_of(publish_field(field, session.state()));
+  constexpr size_t kLayer = 2 * 64 * 64;
+  bool right = published.as<float>().size() == 2 * kLayer;
+  for (size_t i = 0; i < 2 * kLayer; ++i) {
+    right = right && published.as<float>()[i] == static_cast<float>(i % kLayer + 100000 * (i / kLayer)) / 1024.0f;
+  }
+  CHECK(right);
+  // A checkpoint is no state.
+  const auto other = test::read_bytes(test::golden_path("io/torch/zip-state-dict/model.pth"));
+  CHECK(session.load(other).error().code == ErrorCode::kStateMismatch);
 }
 
 TEST_CASE("beyond the context's length ids are refused, and what was read stays") {
