@@ -89,6 +89,8 @@ void measure_quantize_activations(const Bench& bench);
 void measure_gemm_f(const Bench& bench);
 void measure_wkv7(const Bench& bench);
 void measure_selective_scan(const Bench& bench);
+void measure_ssd(const Bench& bench);
+void measure_attention(const Bench& bench);
 void measure_conv1d(const Bench& bench);
 void measure_norm(const Bench& bench);
 void measure_elementwise(const Bench& bench);

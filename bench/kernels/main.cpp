@@ -29,6 +29,8 @@ constexpr Family kFamilies[] = {
     {"gemm_f", measure_gemm_f},
     {"wkv7", measure_wkv7},
     {"selective_scan", measure_selective_scan},
+    {"ssd", measure_ssd},
+    {"attention", measure_attention},
     {"conv1d", measure_conv1d},
     {"norm", measure_norm},
     {"elementwise", measure_elementwise},

@@ -270,6 +270,29 @@ TEST_CASE("llama and granitemoehybrid give the reference's logits, states and gr
   }
 }
 
+TEST_CASE("a llama in AutoAWQ's layout gives the reference's logits, exactly and with 4-bit products (shared data)") {
+  const auto folder = test::shared_path("golden/awq/model-llama");
+  if (!folder) SKIP("needs the shared golden data");
+  const TensorMap expected = test::load_tensors(*folder + "/expected.safetensors");
+  const Tensor& ids_tensor = *expected.find("input_ids");
+  const std::vector<int32_t> ids = test::ids_of(ids_tensor);
+  for (const bool exact : {true, false}) {
+    LoadOptions options;
+    options.exact = exact;
+    const auto engine = test::load_engine(*folder, options);
+    CHECK(engine->info().unused_tensors.empty());
+    const size_t n_tokens = ids_tensor.shape()[1], n = n_tokens * engine->info().vocab_size;
+    for (size_t batch = 0; batch < ids_tensor.shape()[0]; ++batch) {
+      CAPTURE(exact, batch);
+      const Outcome out = run(*engine, std::span(ids).subspan(batch * n_tokens, n_tokens), n_tokens);
+      // Not exactly: the embedding and the head are held in 8 bits, 64 weights a scale, and 64 channels are few.
+      CHECK(test::error_over_rms(std::span<const float>(out.logits),
+                                 expected.find("logits")->as<float>().subspan(batch * n, n)) <=
+            (exact ? kGoldenLogits : 0.1));
+    }
+  }
+}
+
 TEST_CASE("the starter models give their reference logits and greedy tokens (shared data)") {
   for (const char* name : {"models/fairy-rwkv7", "models/fairy-mamba"}) {
     const auto folder = test::shared_path(name);
