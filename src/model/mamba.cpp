@@ -217,12 +217,16 @@ Result<Mamba::Block> Mamba::take_block(size_t layer, WeightMap& tensors, const M
   SUTRA_ASSIGN(b.x_proj, linear("x_proj", c.dt_rank + 2 * c.d_state, c.d_inner));
   SUTRA_ASSIGN(b.dt_proj, linear("dt_proj", c.d_inner, c.dt_rank));
   SUTRA_ASSIGN(b.dt_bias, take_vector(tensors, mixer + "dt_proj.bias", {c.d_inner}));
-  SUTRA_ASSIGN(const Tensor A_log, take_vector(tensors, mixer + "A_log", {c.d_inner, c.d_state}));
-  SUTRA_ASSIGN(b.A, transposed(A_log, c.d_inner, c.d_state));
-  // The kernels' exp, not the platform's: A must have the same bits everywhere.
-  const auto A = b.A.as<float>();
-  kernels::exp(A.data(), A.size(), A.data());
-  for (float& value : A) value = -value;
+  // GGUF files have A itself.
+  const bool is_log = !tensors.contains(mixer + "A");
+  SUTRA_ASSIGN(const Tensor A_or_log, take_vector(tensors, mixer + (is_log ? "A_log" : "A"), {c.d_inner, c.d_state}));
+  SUTRA_ASSIGN(b.A, transposed(A_or_log, c.d_inner, c.d_state));
+  if (is_log) {
+    // The kernels' exp, not the platform's: A must have the same bits everywhere.
+    const auto A = b.A.as<float>();
+    kernels::exp(A.data(), A.size(), A.data());
+    for (float& value : A) value = -value;
+  }
   SUTRA_ASSIGN(b.D, take_vector(tensors, mixer + "D", {c.d_inner}));
   SUTRA_ASSIGN(b.out_proj, linear("out_proj", c.d_model, c.d_inner));
   if (c.use_bias) {

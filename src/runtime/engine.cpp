@@ -5,6 +5,8 @@
 #include "kernels/self_test.h"
 #include "kernels/warm_up.h"
 #include "model/blinkdl.h"
+#include "model/gguf_names.h"
+#include "runtime/gguf_tokenizer.h"
 
 namespace sutra {
 namespace {
@@ -66,7 +68,8 @@ Status ModelLoader::begin_file(std::string_view name, uint64_t size_bytes) {
   if (!weights_) {
     weights_ = std::make_unique<WeightMap>();
     const std::optional<AwqConfig> awq = config_ ? config_->awq : std::nullopt;
-    weight_sink_ = std::make_unique<WeightSink>(*weights_, awq ? std::optional(awq->group_size) : std::nullopt);
+    const std::optional<size_t> group_size = awq ? std::optional(awq->group_size) : std::nullopt;
+    weight_sink_ = std::make_unique<WeightSink>(*weights_, group_size, !options_.exact);
     inventory_ = std::make_unique<ModelInventory>(*weight_sink_);
   }
   file_ = std::make_unique<TensorFile>(std::string(name), size_bytes, *inventory_);
@@ -81,6 +84,25 @@ Status ModelLoader::feed(std::span<const std::byte> bytes) {
     if (n == 0) return fail(ErrorCode::kMalformed, "more bytes came than the file has");
     SUTRA_TRY(file_->give(bytes.first(n)));
     bytes = bytes.subspan(n);
+    // As soon as it is there, so that a file nothing can be done with is not read to its end.
+    const GgufHeader* const header = file_->gguf_header();
+    if (header != nullptr && !is_gguf_) SUTRA_TRY(use_gguf_header(*header));
+  }
+  return {};
+}
+
+Status ModelLoader::use_gguf_header(const GgufHeader& header) {
+  is_gguf_ = true;
+  SUTRA_ASSIGN(const std::string json, gguf_config(header));
+  SUTRA_ASSIGN(config_, parse_config(json, overrides_));
+  if (tokenizer_) return {};
+  auto tokenizer = gguf_tokenizer(header.metadata);
+  if (tokenizer) {
+    tokenizer_ = std::move(*tokenizer);
+  } else if (tokenizer.error().code == ErrorCode::kUnsupported || tokenizer.error().code == ErrorCode::kNotFound) {
+    why_no_tokenizer_ = std::move(tokenizer.error().message);
+  } else {
+    return std::unexpected(std::move(tokenizer).error());
   }
   return {};
 }
@@ -95,7 +117,9 @@ Status ModelLoader::end_file() {
 Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   if (!weights_) return fail(ErrorCode::kNotFound, "no weight file was given");
   if (file_) return fail(ErrorCode::kTruncated, "the last weight file has not ended");
-  if (has_blinkdl_names(*weights_)) {
+  if (is_gguf_) {
+    SUTRA_TRY(rename_gguf(*config_, *weights_));
+  } else if (has_blinkdl_names(*weights_)) {
     if (!config_) {
       SUTRA_ASSIGN(const std::string json, blinkdl_config(*weights_));
       SUTRA_ASSIGN(config_, parse_config(json, overrides_));
@@ -119,6 +143,7 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   info.n_threads = options_.n_threads;
   info.exact = options_.exact;
   info.has_tokenizer = tokenizer_.has_value();
+  info.why_no_tokenizer = tokenizer_ ? std::string() : std::move(why_no_tokenizer_);
   info.model_hash = inventory_->hash();
   SUTRA_ASSIGN(engine->model_, build_model(*config_, *weights_, {options_.exact, options_.int8_activations}));
   SUTRA_ASSIGN(Workspace workspace, engine->model_->create_workspace(kChunkTokens));

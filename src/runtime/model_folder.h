@@ -20,7 +20,7 @@ struct ModelPaths {
 };
 
 // What MODEL names: a folder in the Hugging Face layout, or one file of weights with config.json beside it; BlinkDL's .pth
-// files need none.
+// files need none, and GGUF files, which say everything themselves, get none: one beside them is often another model's.
 Result<ModelPaths> find_model(const std::string& path);
 
 struct FolderOptions {

@@ -43,6 +43,7 @@ std::string ModelInventory::quantization(const std::optional<AwqConfig>& awq) co
     if (largest == nullptr || record.n_bytes > largest->n_bytes) largest = &record;
   }
   if (largest == nullptr) return "none";
+  if (is_block(largest->dtype)) return std::string(dtype_name(largest->dtype));
   switch (largest->dtype) {
     case Dtype::kF16: return "float16";
     case Dtype::kBF16: return "bfloat16";
