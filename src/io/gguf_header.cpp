@@ -364,6 +364,11 @@ Status GgufHeaderParser::end_tensors() {
                   printable(tensors[i - 1].name), "'");
     }
   }
+  // Writers pad the last tensor like the others, or not at all.
+  const uint64_t end = tensors.empty() ? data_bytes : tensors.back().end;
+  if (data_bytes > end && data_bytes - end < (alignment_ - end % alignment_) % alignment_) {
+    return fail(ErrorCode::kTruncated, "the file ends within the padding of its last tensor");
+  }
   step_ = Step::kDone;
   return {};
 }

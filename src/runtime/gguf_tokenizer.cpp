@@ -184,6 +184,7 @@ Result<text::Tokenizer> load_bpe(const GgufMetadata& metadata, const Tokens& tok
   text::TokenizerFile file;
   file.has_vocab = file.has_merges = true;
   file.bytes = tokens.size();
+  file.texts.reserve(tokens.texts->bytes.size() + merges->bytes.size());
   std::vector<JsonTree> added;
   for (size_t id = 0; id < tokens.size(); ++id) {
     const std::string_view token = tokens.texts->text(id);
