@@ -9,7 +9,7 @@
 namespace sutra {
 namespace {
 
-uint8_t byte_at(const std::byte* bytes, size_t i) { return std::to_integer<uint8_t>(bytes[i]); }
+uint32_t byte_at(const std::byte* bytes, size_t i) { return std::to_integer<uint32_t>(bytes[i]); }
 
 float half_at(const std::byte* bytes) {
   uint16_t half = 0;
@@ -72,7 +72,7 @@ void dequantize_q45_k(const std::byte* block, float* out) {
     const ScaleMin run = scale_min(scales, j);
     const float scale = d * run.scale, min = dmin * run.min;
     for (size_t i = 0; i < 32; ++i) {
-      const uint8_t both = byte_at(low, j / 2 * 32 + i);
+      const uint32_t both = byte_at(low, j / 2 * 32 + i);
       uint32_t q = j % 2 == 0 ? both & 15u : both >> 4u;
       if constexpr (kHasFifthBit) q |= (byte_at(high, i) >> j & 1u) << 4u;
       out[j * 32 + i] = scale * static_cast<float>(q) - min;
@@ -85,7 +85,7 @@ void dequantize_q6_k(const std::byte* block, float* out) {
   const float d = half_at(block + 208);
   for (size_t i = 0; i < 256; ++i) {
     const size_t half = i / 128, c = i % 128 / 32, place = i % 32;
-    const uint8_t both = byte_at(block, half * 64 + c % 2 * 32 + place);
+    const uint32_t both = byte_at(block, half * 64 + c % 2 * 32 + place);
     const uint32_t low = c < 2 ? both & 15u : both >> 4u;
     const uint32_t high = byte_at(block + 128, half * 32 + place) >> (2 * c) & 3u;
     const float scale = d * int8_at(scales, i / 16);

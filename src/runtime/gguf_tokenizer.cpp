@@ -85,10 +85,10 @@ Status check_charsmap(const GgufMetadata& metadata) {
 Status check_special_ids(const GgufMetadata& metadata, size_t n_tokens) {
   for (const auto& [key, value] : metadata.entries()) {
     if (!key.starts_with("tokenizer.ggml.") || !key.ends_with("_token_id")) continue;
-    SUTRA_ASSIGN(const uint64_t id, metadata.required_uint(key));
-    if (id >= n_tokens) {
-      return fail(ErrorCode::kMalformed, "metadata '", printable(key), "': expected an id below ", n_tokens, ", found ",
-                  id);
+    const auto* const id = std::get_if<uint64_t>(&value.value);
+    if (id == nullptr || *id >= n_tokens) {
+      return fail(ErrorCode::kMalformed, "metadata '", printable(key), "': expected an unsigned id below ", n_tokens,
+                  ", found ", id == nullptr ? std::string(gguf_type_name(value.type)) : std::to_string(*id));
     }
   }
   return {};
