@@ -56,12 +56,9 @@ Result<TensorTable> read_torch_table(const InputFile& file) {
 }
 
 Result<TensorTable> read_gguf_table(const InputFile& file) {
-  GgufReader reader(file.size(), nullptr);
-  SUTRA_TRY(read_all(file, reader));
-  TensorTable table{"gguf", file.size(), *reader.tensors(), {}};
-  for (const auto& [key, value] : reader.header()->metadata.entries()) {
-    table.metadata.emplace_back(key, scalar_of(value));
-  }
+  SUTRA_ASSIGN(GgufHeader header, read_gguf_header(file));
+  TensorTable table{"gguf", file.size(), std::move(header.tensors), {}};
+  for (const auto& [key, value] : header.metadata.entries()) table.metadata.emplace_back(key, scalar_of(value));
   return table;
 }
 
@@ -73,6 +70,12 @@ Result<TensorTable> read_safetensors_table(const InputFile& file) {
 }
 
 }  // namespace
+
+Result<GgufHeader> read_gguf_header(const InputFile& file) {
+  GgufReader reader(file.size(), nullptr);
+  SUTRA_TRY(read_all(file, reader));
+  return *reader.header();
+}
 
 Result<TensorTable> read_tensor_table(const std::string& path) {
   SUTRA_ASSIGN(const InputFile file, InputFile::open(path));

@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "io/file.h"
+#include "io/gguf_header.h"
 #include "io/safetensors.h"
 
 namespace sutra {
@@ -24,5 +26,8 @@ struct TensorTable {
 // The format is told by the file's first bytes, never by its name. Errors: those of the format's reader, with the
 // file's name before them; kUnsupported when it is none that is known.
 Result<TensorTable> read_tensor_table(const std::string& path);
+
+// Of a GGUF file, without its data.
+Result<GgufHeader> read_gguf_header(const InputFile& file);
 
 }  // namespace sutra

@@ -159,10 +159,11 @@ bool WeightSink::can_pack_awq(const TensorEntry& entry) const {
   return packed_bytes && *packed_bytes / 2 <= entry.end - entry.begin;
 }
 
-// The same of blocks. 4 bits become 8, so they may double.
+// The same of blocks. 4 bits become 8, so they may double; and sixteen rows in float32 have to be small.
 bool WeightSink::can_pack_blocks(const TensorEntry& entry) const {
+  constexpr uint64_t kMaxColumns = uint64_t{1} << 18;
   if (!packs_blocks_ || !is_block(entry.dtype) || entry.shape.n_dims() != 2) return false;
-  if (!fits_size_t(entry.shape[0]) || !fits_size_t(entry.shape[1])) return false;
+  if (!fits_size_t(entry.shape[0]) || entry.shape[1] > kMaxColumns) return false;
   const auto packed_bytes = BlockPacker::packed_bytes(entry.dtype, entry.shape[0], entry.shape[1]);
   return packed_bytes && *packed_bytes / 2 <= entry.end - entry.begin;
 }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "io/gguf.h"
+#include "runtime/gguf_tokenizer.h"
 
 namespace sutra {
 namespace {
@@ -57,6 +58,12 @@ Result<std::string> read_tokenizer_text(const std::string& path) {
   return read_text_file(*file, kMaxTextBytes);
 }
 
+Result<text::Tokenizer> load_gguf_tokenizer(const std::string& path) {
+  SUTRA_ASSIGN(const InputFile file, InputFile::open(path));
+  SUTRA_ASSIGN(const GgufHeader header, read_gguf_header(file));
+  return gguf_tokenizer(header.metadata);
+}
+
 Result<ModelPaths> find_in_folder(const std::string& folder) {
   SUTRA_ASSIGN(const std::vector<std::string> names, list_folder(folder));
   SUTRA_ASSIGN(const ModelFiles files, choose_model_files(names));
@@ -94,6 +101,10 @@ Result<ModelPaths> find_model(const std::string& path) {
 }
 
 Result<text::Tokenizer> load_tokenizer(const std::string& path) {
+  if (!is_folder(path)) {
+    SUTRA_ASSIGN(const bool is_gguf, is_gguf_file(path));
+    if (is_gguf) return load_gguf_tokenizer(path);
+  }
   SUTRA_ASSIGN(const std::string text, read_tokenizer_text(path));
   return text::Tokenizer::from_file(bytes_of(text));
 }

@@ -88,7 +88,7 @@ inline Status drive(TensorReader& reader, std::span<const std::byte> file, size_
   return reader.finish();
 }
 
-inline Result<GgufHeader> read_gguf_header(std::span<const std::byte> file, size_t chunk_bytes = SIZE_MAX) {
+inline Result<GgufHeader> parse_gguf_header(std::span<const std::byte> file, size_t chunk_bytes = SIZE_MAX) {
   GgufReader reader(file.size(), nullptr);
   SUTRA_TRY(drive(reader, file, chunk_bytes));
   return *reader.header();

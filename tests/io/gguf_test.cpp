@@ -22,7 +22,7 @@ using test::Bytes;
 using test::drive;
 using test::GgufBytes;
 using test::load_gguf;
-using test::read_gguf_header;
+using test::parse_gguf_header;
 
 constexpr uint32_t kF32 = 0, kQ4_0 = 2;
 
@@ -85,7 +85,7 @@ Bytes large_header() {
 
 TEST_CASE("gguf gives keys with their types and tensors with their bytes, dimensions outermost first") {
   const Bytes file = large_header();
-  const auto header = read_gguf_header(file);
+  const auto header = parse_gguf_header(file);
   REQUIRE(header.has_value());
   const GgufMetadata& metadata = header->metadata;
   CHECK(metadata.entries().size() == 5);
@@ -136,7 +136,7 @@ TEST_CASE("gguf typed getters refuse keys and array elements of another type, an
   GgufBytes file;
   file.u32("u", 7).f32("f", 1.5f).text("s", "x").texts("t", {"a"}).i32s("i", {1});
   file.key("negative", GgufType::kI32, GgufBytes::raw(int32_t{-1}));
-  const auto header = read_gguf_header(file.build());
+  const auto header = parse_gguf_header(file.build());
   REQUIRE(header.has_value());
   const GgufMetadata& metadata = header->metadata;
   CHECK(metadata.required_uint("u").value() == 7);
@@ -207,7 +207,7 @@ TEST_CASE("gguf fixtures: each rule of the container that is broken is an error,
       }
     }
     if (fixture.item.at("expect") != "accept") continue;
-    const auto header = read_gguf_header(fixture.bytes);
+    const auto header = parse_gguf_header(fixture.bytes);
     REQUIRE(header.has_value());
     CHECK(header->metadata.entries().size() == fixture.item.at("metadata").size());
     for (const auto& [key, expected] : fixture.item.at("metadata").items()) {
@@ -244,7 +244,7 @@ TEST_CASE("gguf fixtures: every truncated prefix of what loads is a typed error,
   for (const Fixture& fixture : read_fixtures()) {
     if (fixture.item.at("expect") != "accept") continue;
     CAPTURE(fixture.name);
-    const auto header = read_gguf_header(fixture.bytes);
+    const auto header = parse_gguf_header(fixture.bytes);
     REQUIRE(header.has_value());
     const uint64_t end_of_tensors = header->tensors.empty() ? 0 : header->data_offset + header->tensors.back().end;
     for (size_t n = 0; n < fixture.bytes.size(); ++n) {
