@@ -32,7 +32,9 @@ Result<std::vector<int32_t>> parse_ids(std::string_view text) {
 }  // namespace
 
 void ModelOptions::add_to(CLI::App& app) {
-  app.add_option("--model", model, "model folder, or one .safetensors file with config.json beside it")->required();
+  app.add_option("--model", model,
+                 "model folder, or one file of weights: .gguf, .pth, or .safetensors with config.json beside it")
+      ->required();
   app.add_option("--tokenizer", tokenizer, "tokenizer file that is not beside the model");
   app.add_option("--override", overrides, "key=value: replaces one value of config.json (repeatable)");
   app.add_option("--threads", n_threads, "threads of the engine")->check(CLI::Range(1, 64))->capture_default_str();

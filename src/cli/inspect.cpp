@@ -10,9 +10,21 @@ struct Options {
   bool json = false;
 };
 
+Json to_json(const JsonScalar& value) {
+  return std::visit(
+      [](const auto& v) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::monostate>) {
+          return Json();
+        } else {
+          return Json(v);
+        }
+      },
+      value);
+}
+
 Json describe(const std::string& path, const TensorTable& table) {
   Json metadata = Json::object();
-  for (const auto& [key, value] : table.metadata) metadata[key] = value;
+  for (const auto& [key, value] : table.metadata) metadata[key] = to_json(value);
   Json tensors = Json::array();
   uint64_t n_elements = 0;
   for (const TensorEntry& entry : table.tensors) {
@@ -36,8 +48,11 @@ Json describe(const std::string& path, const TensorTable& table) {
 void print_table(const std::string& path, const TensorTable& table) {
   std::printf("%s: %s, %llu bytes, %zu tensors\n", path.c_str(), std::string(table.format).c_str(),
               static_cast<unsigned long long>(table.file_bytes), table.tensors.size());
-  for (const auto& [key, value] : table.metadata)
-    std::printf("  %s = %s\n", printable(key).c_str(), printable(value).c_str());
+  for (const auto& [key, value] : table.metadata) {
+    const auto* const text = std::get_if<std::string>(&value);
+    const std::string shown = text != nullptr ? printable(*text) : to_json(value).dump();
+    std::printf("  %s = %s\n", printable(key).c_str(), shown.c_str());
+  }
   for (const TensorEntry& entry : table.tensors) {
     std::printf("  %-5s %-20s %12llu  %s\n", std::string(dtype_name(entry.dtype)).c_str(),
                 entry.shape.to_string().c_str(), static_cast<unsigned long long>(entry.end - entry.begin),
@@ -66,7 +81,7 @@ Status run(const Options& options) {
 
 Run add_inspect(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("FILE", options->path, "a .safetensors, .pth or .pt file, or a model folder")->required();
+  app.add_option("FILE", options->path, "a .safetensors, .gguf, .pth or .pt file, or a model folder")->required();
   app.add_flag("--json", options->json, "one JSON object a file");
   return [options] { return run(*options); };
 }

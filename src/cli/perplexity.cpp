@@ -19,7 +19,9 @@ struct Options {
 Status run(const Options& options) {
   SUTRA_ASSIGN(std::shared_ptr<const Engine> engine, options.model.load());
   if (engine->tokenizer() == nullptr) {
-    return fail(ErrorCode::kNotFound, "the model has no tokenizer: name one with --tokenizer");
+    const std::string& why = engine->info().why_no_tokenizer;
+    return fail(ErrorCode::kNotFound, "the model has no tokenizer: name one with --tokenizer",
+                why.empty() ? "" : concat(" (", why, ")"));
   }
   SUTRA_ASSIGN(const std::string text, read_text_file(options.text, kMaxTextBytes));
   SUTRA_ASSIGN(PerplexityJob job,

@@ -117,17 +117,18 @@ Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view sou
   return index;
 }
 
-// The one file of weights under another name than kSingleName; safetensors before files of torch.save.
+// The one file of weights under another name than kSingleName; safetensors before GGUF before files of torch.save.
 static Result<std::vector<std::string>> choose_weights(std::span<const std::string> names) {
-  std::vector<std::string> safetensors, torch;
+  std::vector<std::string> safetensors, gguf, torch;
   for (const std::string& name : names) {
     if (name.ends_with(kSafetensors)) safetensors.push_back(name);
+    if (name.ends_with(".gguf")) gguf.push_back(name);
     if (name.ends_with(".pth") || name.ends_with(".pt") || name == "pytorch_model.bin") torch.push_back(name);
   }
-  std::vector<std::string>& found = safetensors.empty() ? torch : safetensors;
+  std::vector<std::string>& found = !safetensors.empty() ? safetensors : !gguf.empty() ? gguf : torch;
   if (found.empty()) {
     return fail(ErrorCode::kNotFound, "the model folder has neither ", kSingleName, " nor ", kIndexName,
-                " nor any other .safetensors or .pth file");
+                " nor any other .safetensors, .gguf or .pth file");
   }
   if (found.size() > 1) {
     return fail(ErrorCode::kInvalidArgument, "the model folder has ", found.size(), " files of weights, among them '",

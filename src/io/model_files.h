@@ -31,7 +31,7 @@ Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view sou
 inline constexpr std::string_view kTokenizerNames[] = {"tokenizer.json", "rwkv_vocab_v20230424.txt"};
 
 struct ModelFiles {
-  std::optional<std::string> config;     // config.json; files of torch.save may do without
+  std::optional<std::string> config;     // config.json; GGUF files and those of torch.save may do without
   std::optional<std::string> index;      // the shard index; its `files` are then the weights
   std::vector<std::string> weights;      // without an index: the one weights file
   std::optional<std::string> tokenizer;  // one of kTokenizerNames
@@ -40,7 +40,7 @@ struct ModelFiles {
 };
 
 // Chooses from the plain names of the files in a folder. Weights are model.safetensors; else the index; else the only
-// *.safetensors; else the only *.pth, *.pt or pytorch_model.bin. kNotFound names what is missing; kInvalidArgument when
+// *.safetensors; else the only *.gguf; else the only *.pth, *.pt or pytorch_model.bin. kNotFound names what is missing; kInvalidArgument when
 // several could be meant.
 Result<ModelFiles> choose_model_files(std::span<const std::string> names);
 

@@ -27,7 +27,7 @@ Status TensorFile::give(std::span<const std::byte> bytes) {
   SUTRA_ASSERT(bytes.size() <= n_first_ - filled_);
   std::ranges::copy(bytes, first_bytes_.begin() + static_cast<std::ptrdiff_t>(filled_));
   filled_ += bytes.size();
-  return filled_ < n_first_ ? Status() : choose();
+  return filled_ < n_first_ ? Status() : named(choose());
 }
 
 Status TensorFile::choose() {
@@ -35,6 +35,12 @@ Status TensorFile::choose() {
   if (looks_like_torch_file(first)) {
     reader_ = std::make_unique<TorchReader>(file_size_, &sink_);
     return {};
+  }
+  if (looks_like_gguf(first)) {
+    auto gguf = std::make_unique<GgufReader>(file_size_, &sink_);
+    gguf_ = gguf.get();
+    reader_ = std::move(gguf);
+    return reader_->give(first);
   }
   names_source_ = true;
   reader_ = std::make_unique<SafetensorsStream>(source_, file_size_, sink_);

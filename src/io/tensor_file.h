@@ -1,4 +1,4 @@
-// A file of tensors in any format that is read, told by its first bytes and never by its name: safetensors, or a file of
+// A file of tensors in any format that is read, told by its first bytes and never by its name: safetensors, GGUF, or a file of
 // torch.save.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "io/gguf.h"
 #include "io/tensor_reader.h"
 #include "io/tensor_sink.h"
 
@@ -25,6 +26,8 @@ class TensorFile final : public TensorReader {
   [[nodiscard]] const std::vector<TensorEntry>* tensors() const override {
     return reader_ ? reader_->tensors() : nullptr;
   }
+  // Of a GGUF file, once it is known; else null.
+  [[nodiscard]] const GgufHeader* gguf_header() const { return gguf_ != nullptr ? gguf_->header() : nullptr; }
 
  private:
   Status choose();
@@ -38,6 +41,7 @@ class TensorFile final : public TensorReader {
   size_t filled_ = 0;          // and that came
   bool names_source_ = false;  // whether the reader's own messages name the file
   std::unique_ptr<TensorReader> reader_;
+  const GgufReader* gguf_ = nullptr;  // reader_, where it is one
 };
 
 }  // namespace sutra

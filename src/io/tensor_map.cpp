@@ -6,7 +6,7 @@ namespace sutra {
 
 std::string DtypeSet::to_string() const {
   std::vector<std::string_view> names;
-  for (unsigned i = 0; i <= static_cast<unsigned>(Dtype::kBool); ++i) {
+  for (unsigned i = 0; i <= static_cast<unsigned>(kLastDtype); ++i) {
     if (contains(static_cast<Dtype>(i))) names.push_back(dtype_name(static_cast<Dtype>(i)));
   }
   std::string out;

@@ -137,22 +137,82 @@ Result<MambaConfig> read_mamba(const JsonObject& json, std::string_view model_ty
   return c;
 }
 
-Result<std::optional<AwqConfig>> read_awq(const JsonObject& json) {
-  SUTRA_ASSIGN(const std::optional<JsonObject> quantization, json.optional_object("quantization_config"));
-  if (!quantization) return std::nullopt;
-  SUTRA_TRY(require_string(*quantization, "quant_method", "awq"));
-  SUTRA_TRY(require_string(*quantization, "version", "gemm"));
-  SUTRA_ASSIGN(const uint64_t bits, quantization->required_uint("bits", 1, 16));
-  if (bits != 4)
-    return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'bits' must be 4, found ", bits);
-  SUTRA_ASSIGN(const bool zero_point, quantization->optional_bool("zero_point", true));
+Status require_bits(const JsonObject& json, std::string_view key) {
+  SUTRA_ASSIGN(const uint64_t bits, json.required_uint(key, 1, 16));
+  if (bits == 4) return {};
+  return fail(ErrorCode::kUnsupported, "config.json: quantization_config: '", key, "' must be 4, found ", bits);
+}
+
+// AutoAWQ writes its versions in lower and in upper case.
+Result<Q4Layout> read_awq_layout(const JsonObject& json) {
+  const auto version = json.optional_string("version", "gemm");
+  if (!version) return std::unexpected(version.error());
+  if (*version == "gemm" || *version == "GEMM") return Q4Layout::kAwqGemm;
+  if (*version == "gemv" || *version == "GEMV") return Q4Layout::kAwqGemv;
+  return fail(ErrorCode::kUnsupported,
+              "config.json: quantization_config: 'version' must be \"gemm\" or \"gemv\", found \"", printable(*version),
+              "\"");
+}
+
+Result<PackedConfig> read_awq(const JsonObject& json) {
+  SUTRA_ASSIGN(const Q4Layout layout, read_awq_layout(json));
+  SUTRA_TRY(require_bits(json, "bits"));
+  SUTRA_ASSIGN(const bool zero_point, json.optional_bool("zero_point", true));
   if (!zero_point) return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'zero_point' must be true");
-  SUTRA_ASSIGN(const uint64_t group_size, quantization->required_uint("group_size", 1, kMaxWidth));
+  SUTRA_ASSIGN(const uint64_t group_size, json.required_uint("group_size", 1, kMaxWidth));
   if (group_size != 32 && group_size != 64 && group_size != 128) {
     return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'group_size' must be 32, 64 or 128, found ",
                 group_size);
   }
-  return AwqConfig{static_cast<size_t>(group_size)};
+  return PackedConfig{layout, static_cast<size_t>(group_size)};
+}
+
+// The weights of one group of compressed-tensors: integers of 4 bits, in groups of columns or one a row.
+Result<PackedConfig> read_pack_quantized_group(const JsonObject& group) {
+  SUTRA_ASSIGN(const std::optional<JsonObject> weights, group.optional_object("weights"));
+  if (!weights) {
+    return fail(ErrorCode::kUnsupported,
+                "config.json: quantization_config: a group without 'weights' is not supported");
+  }
+  SUTRA_TRY(require_bits(*weights, "num_bits"));
+  SUTRA_TRY(require_string(*weights, "type", "int"));
+  SUTRA_ASSIGN(const std::string strategy, weights->optional_string("strategy", "group"));
+  if (strategy == "channel") return PackedConfig{Q4Layout::kPackQuantized, 0};
+  if (strategy != "group") {
+    return fail(ErrorCode::kUnsupported,
+                "config.json: quantization_config: 'strategy' must be \"group\" or \"channel\", ", "found \"",
+                printable(strategy), "\"");
+  }
+  SUTRA_ASSIGN(const uint64_t group_size, weights->required_uint("group_size", 1, kMaxWidth));
+  return PackedConfig{Q4Layout::kPackQuantized, static_cast<size_t>(group_size)};
+}
+
+Result<PackedConfig> read_pack_quantized(const JsonObject& json) {
+  SUTRA_TRY(require_string(json, "format", "pack-quantized"));
+  SUTRA_ASSIGN(const std::optional<JsonObject> groups, json.optional_object("config_groups"));
+  std::optional<PackedConfig> all;
+  for (const std::string& key : groups ? groups->keys() : std::vector<std::string>()) {
+    SUTRA_ASSIGN(const std::optional<JsonObject> group, groups->optional_object(key));
+    if (!group) continue;
+    SUTRA_ASSIGN(const PackedConfig one, read_pack_quantized_group(*group));
+    if (all && all->group_size != one.group_size) {
+      return fail(ErrorCode::kUnsupported, "config.json: quantization_config: groups of ", all->group_size, " and ",
+                  one.group_size, " columns in one model are not supported");
+    }
+    all = one;
+  }
+  if (!all) return fail(ErrorCode::kNotFound, "config.json: quantization_config: 'config_groups' is missing");
+  return *all;
+}
+
+Result<std::optional<PackedConfig>> read_packed(const JsonObject& json) {
+  SUTRA_ASSIGN(const std::optional<JsonObject> quantization, json.optional_object("quantization_config"));
+  if (!quantization) return std::nullopt;
+  SUTRA_ASSIGN(const std::string method, quantization->optional_string("quant_method", "awq"));
+  if (method == "awq") return read_awq(*quantization);
+  if (method == "compressed-tensors") return read_pack_quantized(*quantization);
+  return fail(ErrorCode::kUnsupported, "config.json: quantization_config: 'quant_method' must be \"awq\" or ",
+              "\"compressed-tensors\", found \"", printable(method), "\"");
 }
 
 // One id, or a list of them.
@@ -230,7 +290,7 @@ Result<ModelConfig> read_model_config(const JsonObject& json) {
   } else {
     SUTRA_TRY(read_architecture(json, config));
   }
-  SUTRA_ASSIGN(config.awq, read_awq(json));
+  SUTRA_ASSIGN(config.packed, read_packed(json));
   SUTRA_ASSIGN(const std::vector<int32_t> bos, read_token_ids(json, "bos_token_id"));
   if (!bos.empty()) config.bos_token_id = bos.front();
   SUTRA_ASSIGN(config.eos_token_ids, read_token_ids(json, "eos_token_id"));

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/config.h"
+#include "quant/packed_rows.h"
 
 namespace sutra {
 
@@ -105,15 +106,16 @@ struct DecoderConfig {
   float rms_norm_eps, embedding_multiplier, residual_multiplier, logits_scaling;
 };
 
-// quantization_config of the Hugging Face AWQ "gemm" layout.
-struct AwqConfig {
-  size_t group_size;
+// quantization_config: how matrices in 4 bits are packed.
+struct PackedConfig {
+  Q4Layout layout;
+  size_t group_size;  // 0: one group a row
 };
 
 struct ModelConfig {
   std::variant<Rwkv7Config, MambaConfig, Mamba2Config, DecoderConfig, Rwkv4Config, Rwkv5Config, Rwkv6Config>
       architecture;
-  std::optional<AwqConfig> awq;
+  std::optional<PackedConfig> packed;
   std::optional<int32_t> bos_token_id;
   std::vector<int32_t> eos_token_ids;
 

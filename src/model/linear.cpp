@@ -8,6 +8,7 @@
 #include "kernels/gemm_f/gemm_f.h"
 #include "kernels/gemm_q4/gemm_q4.h"
 #include "kernels/gemm_q8/gemm_q8.h"
+#include "quant/ggml_blocks.h"
 
 namespace sutra {
 namespace {
@@ -26,7 +27,7 @@ kernels::MatrixF matrix_view(const Tensor& weight, size_t n_out, size_t n_in) {
 }
 
 // The same weights as float32: the exact path.
-Result<Tensor> widen(const Q4Matrix& matrix) {
+Result<Tensor> widen_q4(const Q4Matrix& matrix) {
   SUTRA_ASSIGN(Tensor wide, Tensor::create(Dtype::kF32, {matrix.n_rows(), matrix.n_cols()}));
   for (size_t row = 0; row < matrix.n_rows(); ++row) {
     kernels::unpack_row_q4(matrix.view(), row, wide.as<float>().data() + row * matrix.n_cols());
@@ -42,24 +43,17 @@ Result<Linear> Linear::take(WeightMap& tensors, std::string_view name, size_t n_
   linear.n_out_ = n_out;
   linear.n_in_ = n_in;
   linear.int8_activations_ = options.int8_activations;
-  if (config.awq && tensors.contains(concat(name, ".qweight"))) {
-    SUTRA_ASSIGN(Q4Matrix matrix, tensors.take_awq(name, n_out, n_in, config.awq->group_size));
+  if (config.packed && has_q4(tensors, name, config.packed->layout)) {
+    SUTRA_ASSIGN(Q4Matrix matrix,
+                 take_q4(tensors, name, n_out, n_in, config.packed->layout, config.packed->group_size));
     if (options.exact) {
-      SUTRA_ASSIGN(linear.weight_, widen(matrix));
+      SUTRA_ASSIGN(linear.weight_, widen_q4(matrix));
     } else {
       linear.weight_ = std::move(matrix);
     }
     return linear;
   }
-  SUTRA_ASSIGN(Tensor weight, tensors.take(concat(name, ".weight"), kAnyFloat, {n_out, n_in}));
-  if (weight.dtype() == Dtype::kF64) {
-    SUTRA_ASSIGN(weight, to_f32(weight.view()));
-  }
-  if (config.awq && !options.exact) {
-    SUTRA_ASSIGN(linear.weight_, Q8Matrix::quantize(weight.view()));
-  } else {
-    linear.weight_ = std::move(weight);
-  }
+  SUTRA_ASSIGN(linear.weight_, tensors.take_matrix(concat(name, ".weight"), n_out, n_in, options.exact));
   return linear;
 }
 
@@ -157,8 +151,8 @@ uint64_t Linear::weight_bytes() const {
 }
 
 Result<Tensor> take_vector(WeightMap& tensors, std::string_view name, const Shape& shape) {
-  SUTRA_ASSIGN(const Tensor source, tensors.take(name, kAnyFloat, shape));
-  return to_f32(source.view());
+  SUTRA_ASSIGN(const Tensor source, tensors.take(name, kFloatsAndBlocks, shape));
+  return widen(source.view());
 }
 
 Result<Tensor> take_transposed(WeightMap& tensors, std::string_view name, const Shape& shape) {

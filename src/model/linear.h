@@ -30,9 +30,8 @@ struct LinearInput {
 // are apart: the models put several products, and what is done to their results, into one parallel region.
 class Linear {
  public:
-  // Takes `name`.weight [N, K] in any float dtype (F64 is narrowed to F32), or `name`.qweight, .qzeros and
-  // .scales in the AWQ layout, from `tensors`. What a 4-bit model has left in float is held in 8 bits, unless
-  // options.exact.
+  // Takes `name`.weight [N, K] in floats or blocks (WeightMap::take_matrix), or `name`.qweight, .qzeros and .scales in
+  // the AWQ layout, from `tensors`. What a quantised model has left in float is held in 8 bits, unless options.exact.
   static Result<Linear> take(WeightMap& tensors, std::string_view name, size_t n_out, size_t n_in,
                              const ModelConfig& config, const WeightOptions& options);
 
@@ -55,7 +54,7 @@ class Linear {
   [[nodiscard]] size_t n_in() const { return n_in_; }
 
  private:
-  std::variant<Tensor, Q4Matrix, Q8Matrix> weight_;
+  WeightMatrix weight_;
   size_t n_out_ = 0;
   size_t n_in_ = 0;
   bool int8_activations_ = false;

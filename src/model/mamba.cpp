@@ -210,8 +210,13 @@ Result<Mamba::Block> Mamba::take_block(size_t layer, WeightMap& tensors, const M
   SUTRA_ASSIGN(b.x_proj, linear("x_proj", c.dt_rank + 2 * c.d_state, c.d_inner));
   SUTRA_ASSIGN(b.dt_proj, linear("dt_proj", c.d_inner, c.dt_rank));
   SUTRA_ASSIGN(b.dt_bias, take_vector(tensors, mixer + "dt_proj.bias", {c.d_inner}));
-  SUTRA_ASSIGN(b.A, take_transposed(tensors, mixer + "A_log", {c.d_inner, c.d_state}));
-  negative_exp(b.A);
+  // GGUF files have A itself.
+  if (tensors.contains(mixer + "A")) {
+    SUTRA_ASSIGN(b.A, take_transposed(tensors, mixer + "A", {c.d_inner, c.d_state}));
+  } else {
+    SUTRA_ASSIGN(b.A, take_transposed(tensors, mixer + "A_log", {c.d_inner, c.d_state}));
+    negative_exp(b.A);
+  }
   SUTRA_ASSIGN(b.D, take_vector(tensors, mixer + "D", {c.d_inner}));
   SUTRA_ASSIGN(b.out_proj, linear("out_proj", c.d_model, c.d_inner));
   if (c.use_bias) {

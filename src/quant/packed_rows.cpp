@@ -107,6 +107,17 @@ Result<std::vector<uint8_t>> take_zeros(WeightMap& weights, const std::string& n
 
 }  // namespace
 
+bool has_q4(const WeightMap& weights, std::string_view name, Q4Layout layout) {
+  return weights.contains(concat(name, layout == Q4Layout::kPackQuantized ? ".weight_packed" : ".qweight"));
+}
+
+Result<Q4Matrix> take_q4(WeightMap& weights, std::string_view name, size_t n_out, size_t n_in, Q4Layout layout,
+                         size_t group_size) {
+  if (layout == Q4Layout::kAwqGemv) return take_gemv(weights, name, n_out, n_in, group_size);
+  if (layout == Q4Layout::kPackQuantized) return take_pack_quantized(weights, name, n_out, n_in, group_size);
+  return weights.take_awq(name, n_out, n_in, group_size);
+}
+
 Result<size_t> kernel_group_size(size_t group_size, size_t n_in) {
   if (kernels::q4_group_size_supported(group_size)) return group_size;
   // One group a row fits whatever the kernels' groups are.

@@ -6,11 +6,13 @@
 #include "base/assert.h"
 #include "base/checked.h"
 #include "quant/awq_format.h"
+#include "quant/ggml_blocks.h"
 
 namespace sutra {
 namespace {
 
 constexpr std::string_view kQweight = ".qweight";
+constexpr std::string_view kPacked = ".weight_packed";
 constexpr std::string_view kQzeros = ".qzeros";
 constexpr std::string_view kScales = ".scales";
 
@@ -27,7 +29,7 @@ bool is_like(const Tensor* tensor, Dtype dtype, const Shape& shape) {
 }  // namespace
 
 bool WeightMap::contains(std::string_view name) const {
-  if (tensors_.contains(name)) return true;
+  if (tensors_.contains(name) || blocks_.contains(name)) return true;
   if (const auto matrix = matrix_of(name, kQweight)) return packed_.contains(*matrix);
   for (const std::string_view part : {kQzeros, kScales}) {
     if (const auto matrix = matrix_of(name, part)) {
@@ -36,6 +38,41 @@ bool WeightMap::contains(std::string_view name) const {
     }
   }
   return false;
+}
+
+Result<Tensor> WeightMap::take(std::string_view name, DtypeSet dtypes, const Shape& shape) {
+  if (blocks_.contains(name)) {
+    return fail(ErrorCode::kDtypeMismatch, "tensor '", printable(name), "': expected shape ", shape.to_string(), " of ",
+                dtypes.to_string(), ", found a matrix of blocks");
+  }
+  return tensors_.take(name, dtypes, shape);
+}
+
+Result<WeightMatrix> WeightMap::take_matrix(std::string_view name, size_t n_out, size_t n_in, bool exact) {
+  const auto to_weight = [](auto matrix) { return WeightMatrix(std::move(matrix)); };
+  if (const auto found = blocks_.find(name); found != blocks_.end()) {
+    SUTRA_ASSERT(!exact);  // the sink was told
+    const Shape shape = std::visit([](const auto& m) { return Shape{m.n_rows(), m.n_cols()}; }, found->second);
+    if (shape != Shape{n_out, n_in}) {
+      return fail(ErrorCode::kShapeMismatch, "tensor '", printable(name), "': expected shape ",
+                  Shape{n_out, n_in}.to_string(), ", found ", shape.to_string());
+    }
+    return std::visit(to_weight, std::move(blocks_.extract(found).mapped()));
+  }
+  SUTRA_ASSIGN(Tensor weight, tensors_.take(name, kFloatsAndBlocks, {n_out, n_in}));
+  const auto named = [&](Error error) { return fail(error.code, "tensor '", printable(name), "': ", error.message); };
+  if (exact || (!has_quantized_ && !is_block(weight.dtype()))) {
+    if (weight.dtype() != Dtype::kF64 && !is_block(weight.dtype())) return weight;
+    auto wide = widen(weight.view());
+    if (!wide) return named(wide.error());
+    return std::move(*wide);
+  }
+  if (is_block(weight.dtype())) {
+    auto packed = pack_blocks(weight.view());
+    if (!packed) return named(packed.error());
+    return std::visit(to_weight, std::move(*packed));
+  }
+  return Q8Matrix::quantize(weight.view());
 }
 
 Result<Q4Matrix> WeightMap::take_awq(std::string_view name, size_t n_out, size_t n_in, size_t group_size) {
@@ -64,6 +101,13 @@ Result<Q4Matrix> WeightMap::take_awq(std::string_view name, size_t n_out, size_t
 }
 
 Status WeightMap::rename(std::string_view from, std::string_view to) {
+  if (const auto found = blocks_.find(from); found != blocks_.end()) {
+    if (contains(to)) return fail(ErrorCode::kMalformed, "tensor '", printable(to), "' is there twice");
+    auto node = blocks_.extract(found);
+    node.key() = to;
+    blocks_.insert(std::move(node));
+    return {};
+  }
   for (const std::string_view part : {kQweight, kQzeros, kScales}) {
     const auto old_matrix = matrix_of(from, part), new_matrix = matrix_of(to, part);
     const auto found = old_matrix ? packed_.find(*old_matrix) : packed_.end();
@@ -83,6 +127,7 @@ Status WeightMap::rename(std::string_view from, std::string_view to) {
 
 std::vector<std::string> WeightMap::names() const {
   std::vector<std::string> names = tensors_.names();
+  for (const auto& [name, matrix] : blocks_) names.push_back(name);
   for (const auto& [name, packed] : packed_) {
     names.push_back(concat(name, kQweight));
     if (packed.has_groups) {
@@ -120,7 +165,7 @@ Status WeightMap::complete(std::string_view part) {
 
 // Two dimensions of words, and no matrix that grows by being packed: one of few rows or columns would, and its size is
 // only what the file says.
-bool WeightSink::can_pack(const TensorEntry& entry) const {
+bool WeightSink::can_pack_awq(const TensorEntry& entry) const {
   if (!awq_group_size_ || !entry.name.ends_with(kQweight)) return false;
   if (entry.dtype != Dtype::kI32 || entry.shape.n_dims() != 2) return false;
   const auto n_out = checked_mul(entry.shape[1], 8);
@@ -129,20 +174,52 @@ bool WeightSink::can_pack(const TensorEntry& entry) const {
   return packed_bytes && *packed_bytes / 2 <= entry.end - entry.begin;
 }
 
+// The same of blocks. 4 bits become 8, so they may double; and sixteen rows in float32 have to be small.
+bool WeightSink::can_pack_blocks(const TensorEntry& entry) const {
+  constexpr uint64_t kMaxColumns = uint64_t{1} << 18;
+  if (!packs_blocks_ || !is_block(entry.dtype) || entry.shape.n_dims() != 2) return false;
+  if (!fits_size_t(entry.shape[0]) || entry.shape[1] > kMaxColumns) return false;
+  const auto packed_bytes = BlockPacker::packed_bytes(entry.dtype, entry.shape[0], entry.shape[1]);
+  return packed_bytes && *packed_bytes / 2 <= entry.end - entry.begin;
+}
+
 Status WeightSink::begin(const TensorEntry& entry) {
-  if (!can_pack(entry)) return plain_.begin(entry);
-  const auto n_out = static_cast<size_t>(entry.shape[1] * 8);
-  SUTRA_ASSIGN(packer_, AwqPacker::create(n_out, static_cast<size_t>(entry.shape[0]), *awq_group_size_));
-  return {};
+  const bool is_matrix = entry.shape.n_dims() == 2;
+  const bool is_words = entry.dtype == Dtype::kI32 && (entry.name.ends_with(kQweight) || entry.name.ends_with(kPacked));
+  if (is_matrix && (is_block(entry.dtype) || is_words)) {
+    out_.has_quantized_ = true;
+  }
+  if (can_pack_awq(entry)) {
+    const auto n_out = static_cast<size_t>(entry.shape[1] * 8);
+    SUTRA_ASSIGN(packer_, AwqPacker::create(n_out, static_cast<size_t>(entry.shape[0]), *awq_group_size_));
+    return {};
+  }
+  if (can_pack_blocks(entry)) {
+    SUTRA_ASSIGN(block_packer_, BlockPacker::create(entry.dtype, static_cast<size_t>(entry.shape[0]),
+                                                    static_cast<size_t>(entry.shape[1])));
+    block_name_ = entry.name;
+    return {};
+  }
+  return plain_.begin(entry);
 }
 
 Status WeightSink::write(std::span<const std::byte> bytes) {
+  if (block_packer_) {
+    const Status status = block_packer_->write(bytes);
+    if (!status) return fail(status.error().code, "tensor '", printable(block_name_), "': ", status.error().message);
+    return {};
+  }
   if (!packer_) return plain_.write(bytes);
   packer_->write(bytes);
   return {};
 }
 
 Status WeightSink::end(const TensorEntry& entry) {
+  if (block_packer_) {
+    out_.blocks_.emplace(entry.name, block_packer_->finish());
+    block_packer_.reset();
+    return {};
+  }
   if (packer_) {
     out_.packed_.emplace(*matrix_of(entry.name, kQweight), WeightMap::Packed{packer_->finish()});
     packer_.reset();

@@ -1,4 +1,5 @@
-// What a loader fills and a model empties: tensors as the files have them, and AWQ matrices packed on their way in.
+// What a loader fills and a model empties: tensors as the files have them, and matrices of AWQ and in GGUF's blocks,
+// packed on their way in.
 #pragma once
 
 #include <functional>
@@ -6,15 +7,27 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/error.h"
 #include "io/tensor_map.h"
 #include "io/tensor_sink.h"
 #include "quant/awq_packer.h"
+#include "quant/block_packer.h"
 #include "quant/q4_matrix.h"
+#include "quant/q8_matrix.h"
 
 namespace sutra {
+
+// A matrix as it is multiplied.
+using WeightMatrix = std::variant<Tensor, Q4Matrix, Q8Matrix>;
+
+// The dtypes of a file that stand for float numbers.
+inline constexpr DtypeSet kFloatsAndBlocks = {Dtype::kF64,  Dtype::kF32,  Dtype::kF16,  Dtype::kBF16,
+                                              Dtype::kQ4_0, Dtype::kQ4_1, Dtype::kQ5_0, Dtype::kQ5_1,
+                                              Dtype::kQ8_0, Dtype::kQ4_K, Dtype::kQ5_K, Dtype::kQ6_K};
 
 // The weights contract of io/tensor_map.h, for matrices too.
 class WeightMap {
@@ -22,10 +35,12 @@ class WeightMap {
   // Whether a tensor of this name came, whatever became of it, and was not taken.
   [[nodiscard]] bool contains(std::string_view name) const;
 
-  // Errors of both: kNotFound, kDtypeMismatch and kShapeMismatch, naming the tensor.
-  Result<Tensor> take(std::string_view name, DtypeSet dtypes, const Shape& shape) {
-    return tensors_.take(name, dtypes, shape);
-  }
+  // Errors of all: kNotFound, kDtypeMismatch and kShapeMismatch, naming the tensor.
+  Result<Tensor> take(std::string_view name, DtypeSet dtypes, const Shape& shape);
+  // The matrix [n_out, n_in] of floats or blocks called `name`. `exact`: its values as a Tensor. Else blocks are packed
+  // (quant/block_packer.h), and floats too, in 8 bits, where the model has any quantised matrix: what its maker left in
+  // float is small, and multiplied fastest in the form of the others. kNonFinite.
+  Result<WeightMatrix> take_matrix(std::string_view name, size_t n_out, size_t n_in, bool exact);
   // The matrix [n_out, n_in] of `name`.qweight, .qzeros and .scales. kNonFinite when a scale is NaN or infinite.
   Result<Q4Matrix> take_awq(std::string_view name, size_t n_out, size_t n_in, size_t group_size);
 
@@ -34,7 +49,8 @@ class WeightMap {
   // For those who rename tensors: errors of TensorMap.
   Result<Tensor> take(std::string_view name) { return tensors_.take(name); }
   Status insert(std::string name, Tensor tensor) { return tensors_.insert(std::move(name), std::move(tensor)); }
-  // Of the three parts of a packed matrix, the name of any renames all. kNotFound, kMalformed when `to` is taken.
+  // Whatever became of it. Of the three parts of a packed matrix, the name of any renames all. kNotFound, kMalformed when
+  // `to` is taken.
   Status rename(std::string_view from, std::string_view to);
 
   // Names of the tensors not taken, sorted.
@@ -50,16 +66,19 @@ class WeightMap {
   Status complete(std::string_view part);
 
   TensorMap tensors_;
-  std::map<std::string, Packed, std::less<>> packed_;  // by the name before .qweight
+  std::map<std::string, Packed, std::less<>> packed_;               // by the name before .qweight
+  std::map<std::string, BlockPacker::Matrix, std::less<>> blocks_;  // that came packed
+  bool has_quantized_ = false;                                      // a matrix of AWQ or in blocks came
 };
 
 // Fills a WeightMap. The three parts of a matrix may come in any order and from different files. Parts that do not fit
 // each other stay as they are, for take_awq to say what is wrong with them.
 class WeightSink final : public TensorSink {
  public:
-  // Without a group size nothing is packed. `out` must outlive the sink.
-  WeightSink(WeightMap& out, std::optional<size_t> awq_group_size)
-      : out_(out), plain_(out.tensors_), awq_group_size_(awq_group_size) {}
+  // Without a group size nothing of AWQ is packed. Those who want a model exactly want its blocks as they are. `out`
+  // must outlive the sink.
+  WeightSink(WeightMap& out, std::optional<size_t> awq_group_size, bool packs_blocks = true)
+      : out_(out), plain_(out.tensors_), awq_group_size_(awq_group_size), packs_blocks_(packs_blocks) {}
 
   [[nodiscard]] bool contains(std::string_view name) const override { return out_.contains(name); }
   Status begin(const TensorEntry& entry) override;
@@ -67,12 +86,16 @@ class WeightSink final : public TensorSink {
   Status end(const TensorEntry& entry) override;
 
  private:
-  [[nodiscard]] bool can_pack(const TensorEntry& entry) const;
+  [[nodiscard]] bool can_pack_awq(const TensorEntry& entry) const;
+  [[nodiscard]] bool can_pack_blocks(const TensorEntry& entry) const;
 
   WeightMap& out_;
   TensorMapSink plain_;
   std::optional<size_t> awq_group_size_;
+  bool packs_blocks_;
   std::optional<AwqPacker> packer_;  // while a qweight is being read
+  std::optional<BlockPacker> block_packer_;
+  std::string block_name_;  // of the matrix that it packs
 };
 
 }  // namespace sutra

@@ -5,7 +5,9 @@
 #include "kernels/self_test.h"
 #include "kernels/warm_up.h"
 #include "model/blinkdl.h"
+#include "model/gguf_names.h"
 #include "model/mamba_ssm.h"
+#include "runtime/gguf_tokenizer.h"
 
 namespace sutra {
 namespace {
@@ -70,8 +72,10 @@ Status ModelLoader::begin_file(std::string_view name, uint64_t size_bytes) {
   if (file_) return fail(ErrorCode::kInvalidArgument, "file '", name, "' begins before the one before it has ended");
   if (!weights_) {
     weights_ = std::make_unique<WeightMap>();
-    const std::optional<AwqConfig> awq = config_ ? config_->awq : std::nullopt;
-    weight_sink_ = std::make_unique<WeightSink>(*weights_, awq ? std::optional(awq->group_size) : std::nullopt);
+    // The other layouts are packed when the model takes its matrices.
+    const bool is_awq = config_ && config_->packed && config_->packed->layout == Q4Layout::kAwqGemm;
+    const std::optional<size_t> group_size = is_awq ? std::optional(config_->packed->group_size) : std::nullopt;
+    weight_sink_ = std::make_unique<WeightSink>(*weights_, group_size, !options_.exact);
     inventory_ = std::make_unique<ModelInventory>(*weight_sink_);
   }
   file_ = std::make_unique<TensorFile>(std::string(name), size_bytes, *inventory_);
@@ -84,7 +88,27 @@ Status ModelLoader::feed(std::span<const std::byte> bytes) {
     return fail(ErrorCode::kInvalidArgument, bytes.size(), " bytes were given where ", file_->wanted().size,
                 " are wanted");
   }
-  return bytes.empty() ? Status() : file_->give(bytes);
+  if (bytes.empty()) return {};
+  SUTRA_TRY(file_->give(bytes));
+  // As soon as it is there, so that a file nothing can be done with is not read to its end.
+  const GgufHeader* const header = file_->gguf_header();
+  return header != nullptr && !is_gguf_ ? use_gguf_header(*header) : Status();
+}
+
+Status ModelLoader::use_gguf_header(const GgufHeader& header) {
+  is_gguf_ = true;
+  SUTRA_ASSIGN(const std::string json, gguf_config(header));
+  SUTRA_ASSIGN(config_, parse_config(json, overrides_));
+  if (tokenizer_) return {};
+  auto tokenizer = gguf_tokenizer(header.metadata);
+  if (tokenizer) {
+    tokenizer_ = std::move(*tokenizer);
+  } else if (tokenizer.error().code == ErrorCode::kUnsupported || tokenizer.error().code == ErrorCode::kNotFound) {
+    why_no_tokenizer_ = std::move(tokenizer.error().message);
+  } else {
+    return std::unexpected(std::move(tokenizer).error());
+  }
+  return {};
 }
 
 Status ModelLoader::end_file() {
@@ -97,7 +121,9 @@ Status ModelLoader::end_file() {
 Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   if (!weights_) return fail(ErrorCode::kNotFound, "no weight file was given");
   if (file_) return fail(ErrorCode::kTruncated, "the last weight file has not ended");
-  if (has_blinkdl_names(*weights_)) {
+  if (is_gguf_) {
+    SUTRA_TRY(rename_gguf(*config_, *weights_));
+  } else if (has_blinkdl_names(*weights_)) {
     SUTRA_TRY(use_blinkdl_names(*weights_));
     if (!config_) {
       SUTRA_ASSIGN(const std::string json, blinkdl_config(*weights_));
@@ -115,7 +141,7 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   auto engine = std::make_shared<Engine>();
   ModelInfo& info = engine->info_;
   info.architecture = config_->architecture_name();
-  info.quantization = inventory_->quantization(config_->awq);
+  info.quantization = inventory_->quantization(config_->packed);
   info.n_parameters = inventory_->n_parameters();
   info.n_layer = config_->n_layer();
   info.n_embd = config_->n_embd();
@@ -123,6 +149,7 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   info.n_threads = options_.n_threads;
   info.exact = options_.exact;
   info.has_tokenizer = tokenizer_.has_value();
+  info.why_no_tokenizer = tokenizer_ ? std::string() : std::move(why_no_tokenizer_);
   info.model_hash = inventory_->hash();
   SUTRA_ASSIGN(engine->model_, build_model(*config_, *weights_, {options_.exact, options_.int8_activations}));
   SUTRA_ASSIGN(Workspace workspace, engine->model_->create_workspace(kChunkTokens));

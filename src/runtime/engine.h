@@ -34,7 +34,7 @@ struct LoadOptions {
 
 struct ModelInfo {
   std::string architecture;   // "rwkv7", "mamba"
-  std::string quantization;   // "4-bit, group 128", "float16", "float32"
+  std::string quantization;   // "4-bit, group 128", "float16", "float32", or that of most of a GGUF file: "Q4_K"
   uint64_t n_parameters = 0;  // weights of the unquantised model
   uint64_t weight_bytes = 0;  // as held in memory
   uint64_t state_bytes = 0;   // one session's recurrent state
@@ -47,7 +47,8 @@ struct ModelInfo {
   size_t n_threads = 0;
   bool exact = false;
   bool has_tokenizer = false;
-  std::string model_hash;  // SHA-256 over names, dtypes, shapes and first bytes of all tensors
+  std::string why_no_tokenizer;  // where a GGUF file's own cannot be used
+  std::string model_hash;        // SHA-256 over names, dtypes, shapes and first bytes of all tensors
   // Tensors in the file that this architecture has no use for.
   std::vector<std::string> unused_tensors;
 };
@@ -87,9 +88,10 @@ class ModelLoader {
   static Result<ModelLoader> create(const LoadOptions& options);
 
   // config.json, before the first weight file: it says how the weights are packed. Checkpoints in BlinkDL's names need
-  // none, and text may then be empty. `overrides` replaces values of known keys ("group_norm_epsilon=1e-5").
+  // none, and text may then be empty; GGUF files say it themselves, and what is given here is not used.
+  // `overrides` replaces values of known keys ("group_norm_epsilon=1e-5").
   Status set_config(std::span<const std::byte> json, std::span<const std::string> overrides = {});
-  // tokenizer.json, or RWKV's World vocabulary.
+  // tokenizer.json, or RWKV's World vocabulary. It is used instead of one in a GGUF file.
   Status set_tokenizer(std::span<const std::byte> file);
 
   // One file of `size_bytes`: begin_file, feed the first bytes of wanted() until nothing is wanted, end_file. Most formats
@@ -105,10 +107,13 @@ class ModelLoader {
 
  private:
   ModelLoader() = default;
+  Status use_gguf_header(const GgufHeader& header);
   LoadOptions options_;
   std::optional<ModelConfig> config_;
   std::vector<std::string> overrides_;
   std::optional<text::Tokenizer> tokenizer_;
+  std::string why_no_tokenizer_;
+  bool is_gguf_ = false;
   // Behind pointers, because each refers to the one before it and a loader may move.
   std::unique_ptr<WeightMap> weights_;
   std::unique_ptr<WeightSink> weight_sink_;

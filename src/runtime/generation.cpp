@@ -18,9 +18,11 @@ Result<Generation> Generation::create(Session& session, std::string_view prompt,
   if (prompt.empty()) return create(session, std::vector<int32_t>{}, options);
   const text::Tokenizer* tokenizer = session.engine().tokenizer();
   if (tokenizer == nullptr) {
+    const std::string& why = session.engine().info().why_no_tokenizer;
     return fail(
         ErrorCode::kNotFound,
-        "this model was loaded without a tokenizer: add tokenizer.json or rwkv_vocab_v20230424.txt, or give token ids");
+        "this model was loaded without a tokenizer: add tokenizer.json or rwkv_vocab_v20230424.txt, or give token ids",
+        why.empty() ? "" : concat(" (", why, ")"));
   }
   return create(session, tokenizer->encode(prompt, false).ids, options);
 }

@@ -27,7 +27,7 @@ Result<InitReport> init_folder(const std::string& config_path, uint64_t seed, co
   SUTRA_ASSIGN(const std::string config_text, read_text_file(config_path, kMaxConfigBytes));
   SUTRA_ASSIGN(const JsonObject json, JsonObject::parse(config_text, "config.json"));
   SUTRA_ASSIGN(const ModelConfig config, read_model_config(json));
-  if (config.awq) {
+  if (config.packed) {
     return fail(ErrorCode::kInvalidArgument, "'", config_path, "' has a quantization_config: start from float weights");
   }
 

@@ -1,6 +1,10 @@
 #include "runtime/model_folder.h"
 
 #include <algorithm>
+#include <array>
+
+#include "io/gguf.h"
+#include "runtime/gguf_tokenizer.h"
 
 namespace sutra {
 namespace {
@@ -30,6 +34,13 @@ Status feed_file(const std::string& path, ModelLoader& loader) {
   return loader.end_file();
 }
 
+Result<bool> is_gguf_file(const std::string& path) {
+  SUTRA_ASSIGN(const InputFile file, InputFile::open(path));
+  std::array<std::byte, kGgufMagicBytes> first_bytes{};
+  SUTRA_ASSIGN(const size_t n, file.read_at(0, first_bytes));
+  return looks_like_gguf(std::span(first_bytes).first(n));
+}
+
 std::optional<std::string> find_tokenizer(const std::string& folder) {
   for (const std::string_view name : kTokenizerNames) {
     std::string path = concat(folder, '/', name);
@@ -47,11 +58,16 @@ Result<std::string> read_tokenizer_text(const std::string& path) {
   return read_text_file(*file, kMaxTextBytes);
 }
 
+Result<text::Tokenizer> load_gguf_tokenizer(const std::string& path) {
+  SUTRA_ASSIGN(const InputFile file, InputFile::open(path));
+  SUTRA_ASSIGN(const GgufHeader header, read_gguf_header(file));
+  return gguf_tokenizer(header.metadata);
+}
+
 Result<ModelPaths> find_in_folder(const std::string& folder) {
   SUTRA_ASSIGN(const std::vector<std::string> names, list_folder(folder));
   SUTRA_ASSIGN(const ModelFiles files, choose_model_files(names));
   ModelPaths paths;
-  if (files.config) paths.config = folder + "/" + *files.config;
   if (files.index) {
     SUTRA_ASSIGN(const std::string text, read_text_file(folder + "/" + *files.index, kMaxTextBytes));
     SUTRA_ASSIGN(const ShardIndex index, parse_shard_index(text, *files.index));
@@ -59,6 +75,8 @@ Result<ModelPaths> find_in_folder(const std::string& folder) {
   } else {
     for (const std::string& name : files.weights) paths.weights.push_back(folder + "/" + name);
   }
+  SUTRA_ASSIGN(const bool is_gguf, is_gguf_file(paths.weights.front()));
+  if (files.config && !is_gguf) paths.config = folder + "/" + *files.config;
   if (files.tokenizer) paths.tokenizer = folder + "/" + *files.tokenizer;
   for (const auto& companion : {files.tokenizer, files.tokenizer_config, files.generation_config}) {
     if (companion) paths.companions.push_back(folder + "/" + *companion);
@@ -70,10 +88,10 @@ Result<ModelPaths> find_in_folder(const std::string& folder) {
 
 Result<ModelPaths> find_model(const std::string& path) {
   if (is_folder(path)) return find_in_folder(path);
-  SUTRA_TRY(InputFile::open(path));
+  SUTRA_ASSIGN(const bool is_gguf, is_gguf_file(path));
   ModelPaths paths;
   const std::string config = folder_of(path) + "/config.json";
-  if (InputFile::open(config)) paths.config = config;
+  if (!is_gguf && InputFile::open(config)) paths.config = config;
   paths.weights = {path};
   if (const auto tokenizer = find_tokenizer(folder_of(path))) {
     paths.tokenizer = *tokenizer;
@@ -83,6 +101,10 @@ Result<ModelPaths> find_model(const std::string& path) {
 }
 
 Result<text::Tokenizer> load_tokenizer(const std::string& path) {
+  if (!is_folder(path)) {
+    SUTRA_ASSIGN(const bool is_gguf, is_gguf_file(path));
+    if (is_gguf) return load_gguf_tokenizer(path);
+  }
   SUTRA_ASSIGN(const std::string text, read_tokenizer_text(path));
   return text::Tokenizer::from_file(bytes_of(text));
 }

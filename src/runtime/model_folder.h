@@ -20,7 +20,7 @@ struct ModelPaths {
 };
 
 // What MODEL names: a folder in the Hugging Face layout, or one file of weights with config.json beside it; BlinkDL's .pth
-// files need none.
+// files need none, and GGUF files, which say everything themselves, get none: one beside them is often another model's.
 Result<ModelPaths> find_model(const std::string& path);
 
 struct FolderOptions {
@@ -31,7 +31,7 @@ struct FolderOptions {
 // Reads the model in pieces of kFileChunkBytes. Errors: those of ModelLoader, kNotFound, kIo.
 Result<std::shared_ptr<const Engine>> load_model_folder(const std::string& path, const FolderOptions& options);
 
-// A tokenizer file, or a folder that holds one (kTokenizerNames).
+// A tokenizer file, a folder that holds one (kTokenizerNames), or a GGUF file with one in its metadata.
 Result<text::Tokenizer> load_tokenizer(const std::string& path);
 
 }  // namespace sutra

@@ -7,6 +7,14 @@
 namespace sutra {
 namespace {
 
+// Of a matrix in 4 bits: the tensor of its numbers, eight a word, and those that say what they mean.
+bool is_words(std::string_view name) { return name.ends_with(".qweight") || name.ends_with(".weight_packed"); }
+bool is_beside_words(std::string_view name) {
+  constexpr std::string_view kEndings[] = {".qzeros", ".scales", ".weight_scale", ".weight_zero_point",
+                                           ".weight_shape"};
+  return std::ranges::any_of(kEndings, [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
 // Bytes of each tensor that enter the model hash: enough to tell models apart, cheap for large ones.
 constexpr size_t kHashedTensorBytes = 4096;
 
@@ -36,13 +44,16 @@ std::string ModelInventory::hash() const {
   return to_hex(hash.finish());
 }
 
-std::string ModelInventory::quantization(const std::optional<AwqConfig>& awq) const {
+std::string ModelInventory::quantization(const std::optional<PackedConfig>& packed) const {
   const Record* largest = nullptr;
   for (const auto& [name, record] : records_) {
-    if (awq && name.ends_with(".qweight")) return concat("4-bit, group ", awq->group_size);
+    if (packed && is_words(name)) {
+      return packed->group_size == 0 ? "4-bit, one group a row" : concat("4-bit, group ", packed->group_size);
+    }
     if (largest == nullptr || record.n_bytes > largest->n_bytes) largest = &record;
   }
   if (largest == nullptr) return "none";
+  if (is_block(largest->dtype)) return std::string(dtype_name(largest->dtype));
   switch (largest->dtype) {
     case Dtype::kF16: return "float16";
     case Dtype::kBF16: return "bfloat16";
@@ -54,8 +65,8 @@ std::string ModelInventory::quantization(const std::optional<AwqConfig>& awq) co
 uint64_t ModelInventory::n_parameters() const {
   uint64_t n = 0;
   for (const auto& [name, record] : records_) {
-    if (name.ends_with(".qzeros") || name.ends_with(".scales")) continue;
-    n += record.shape.n_elements() * (name.ends_with(".qweight") ? 8 : 1);
+    if (is_beside_words(name)) continue;
+    n += record.shape.n_elements() * (is_words(name) ? 8 : 1);
   }
   return n;
 }

@@ -25,8 +25,8 @@ class ModelInventory final : public TensorSink {
 
   // SHA-256 over all tensors in the order of their names: name, dtype, shape, first 4 KiB. Saved states carry it.
   [[nodiscard]] std::string hash() const;
-  // "4-bit, group 128" if any matrix is packed, else the dtype of the largest tensor.
-  [[nodiscard]] std::string quantization(const std::optional<AwqConfig>& awq) const;
+  // "4-bit, group 128" if any matrix is in the AWQ layout, else the dtype of the largest tensor.
+  [[nodiscard]] std::string quantization(const std::optional<PackedConfig>& packed) const;
   // Weights of the unquantised model.
   [[nodiscard]] uint64_t n_parameters() const;
 

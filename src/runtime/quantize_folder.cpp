@@ -161,7 +161,7 @@ Result<QuantizeReport> quantize_folder(const std::string& model, const std::stri
   SUTRA_ASSIGN(const std::string config_text, read_text_file(paths.config, kMaxConfigBytes));
   SUTRA_ASSIGN(const JsonObject config_json, JsonObject::parse(config_text, "config.json"));
   SUTRA_ASSIGN(const ModelConfig config, read_model_config(config_json));
-  if (config.awq) return fail(ErrorCode::kInvalidArgument, "'", model, "' is quantised already");
+  if (config.packed) return fail(ErrorCode::kInvalidArgument, "'", model, "' is quantised already");
 
   std::vector<InputFile> files;
   std::vector<Plan> plans;

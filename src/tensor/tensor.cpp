@@ -49,7 +49,13 @@ std::string Shape::to_string() const {
 bool Shape::operator==(const Shape& other) const { return std::ranges::equal(dims(), other.dims()); }
 
 Result<uint64_t> tensor_bytes(Dtype dtype, const Shape& shape) {
-  const auto bytes = checked_mul(shape.n_elements(), dtype_bytes(dtype));
+  const BlockSize block = block_size(dtype);
+  const uint64_t n_columns = shape.n_dims() == 0 ? 1 : shape[shape.n_dims() - 1];
+  if (n_columns % block.n_elements != 0) {
+    return fail(ErrorCode::kMalformed, "rows of ", n_columns, " elements are no whole blocks of ", dtype_name(dtype),
+                ", which have ", block.n_elements);
+  }
+  const auto bytes = checked_mul(shape.n_elements() / block.n_elements, block.n_bytes);
   if (!bytes) return fail(ErrorCode::kTooLarge, "a tensor of shape ", shape.to_string(), " exceeds 64 bits of bytes");
   return *bytes;
 }

@@ -40,7 +40,7 @@ class Shape {
   size_t n_dims_ = 0;
 };
 
-// Bytes of a dense tensor; kTooLarge when the product wraps.
+// Bytes of a dense tensor; kTooLarge when the product wraps, kMalformed when a row does not end with a block's end.
 Result<uint64_t> tensor_bytes(Dtype dtype, const Shape& shape);
 
 // What a consumer may look at; whoever made it keeps the bytes alive.

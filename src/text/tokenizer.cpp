@@ -14,14 +14,24 @@ Tokenizer::Tokenizer(std::shared_ptr<const TokenizerData> data) : data_(std::mov
 
 Result<Tokenizer> Tokenizer::from_json(std::span<const std::byte> tokenizer_json) {
   SUTRA_ASSIGN(const TokenizerFile file, read_tokenizer_file(tokenizer_json));
+  return from_tables(file);
+}
+
+Result<Tokenizer> Tokenizer::from_tables(const TokenizerFile& tables) {
   const auto data = std::make_shared<TokenizerData>();
-  SUTRA_TRY(load_tokenizer(file, *data));
+  SUTRA_TRY(load_tokenizer(tables, *data));
   return Tokenizer(data);
 }
 
 Result<Tokenizer> Tokenizer::from_world_vocabulary(std::span<const std::byte> file) {
   const auto data = std::make_shared<TokenizerData>();
   SUTRA_TRY(load_world_vocabulary(file, *data));
+  return Tokenizer(data);
+}
+
+Result<Tokenizer> Tokenizer::from_byte_tokens(std::span<const ByteToken> tokens) {
+  const auto data = std::make_shared<TokenizerData>();
+  SUTRA_TRY(load_byte_tokens(tokens, *data));
   return Tokenizer(data);
 }
 

@@ -49,6 +49,8 @@ struct Encoding {
 };
 
 struct TokenizerData;
+struct TokenizerFile;
+struct ByteToken;
 
 // Immutable. Copies share their tables.
 class Tokenizer {
@@ -56,7 +58,10 @@ class Tokenizer {
   static Result<Tokenizer> from_json(std::span<const std::byte> tokenizer_json);
   // rwkv_vocab_v20230424.txt. Errors: those of text/world_vocabulary.h.
   static Result<Tokenizer> from_world_vocabulary(std::span<const std::byte> file);
-  // Either, told by its first bytes.
+  // From what another file says: as if a tokenizer.json had been read, and RWKV's World vocabulary.
+  static Result<Tokenizer> from_tables(const TokenizerFile& tables);
+  static Result<Tokenizer> from_byte_tokens(std::span<const ByteToken> tokens);
+  // tokenizer.json or a World vocabulary, told by its first bytes.
   static Result<Tokenizer> from_file(std::span<const std::byte> file);
 
   // Any bytes: each maximal ill-formed part of UTF-8 counts as one U+FFFD, and its offsets are those of

@@ -108,12 +108,6 @@ class Reader final : public JsonHandler {
     return {};
   }
 
-  uint32_t append(std::string_view text) {
-    const auto begin = static_cast<uint32_t>(file_.texts.size());
-    file_.texts += text;
-    return begin;
-  }
-
   Status add_token(const JsonScalar& value) {
     const auto* id = std::get_if<uint64_t>(&value);
     if (id == nullptr) {
@@ -125,7 +119,7 @@ class Reader final : public JsonHandler {
       return fail(ErrorCode::kTooLarge, "the id of token '", printable(key_), "' is ", *id, " and must be below ",
                   limit);
     }
-    file_.vocab.push_back({append(key_), static_cast<uint32_t>(key_.size()), static_cast<int32_t>(*id)});
+    file_.add_token(key_, static_cast<int32_t>(*id));
     return {};
   }
 
@@ -133,24 +127,14 @@ class Reader final : public JsonHandler {
   Status add_merge(const JsonScalar& value) {
     const auto* line = std::get_if<std::string>(&value);
     if (line == nullptr) return wrong_merge(json_kind(value));
-    if (line->starts_with("#version")) return {};
-    const size_t space = line->find(' ');
-    if (space == std::string::npos || line->find(' ', space + 1) != std::string::npos) {
-      return fail(ErrorCode::kMalformed, "merge ", file_.merges.size(),
-                  " must be two tokens with one space between and is '", printable(*line), "'");
-    }
-    const std::string_view text = *line;
-    const uint32_t begin = append(text.substr(0, space));
-    append(text.substr(space + 1));
-    file_.merges.push_back({begin, static_cast<uint32_t>(space), static_cast<uint32_t>(text.size() - space - 1)});
-    return {};
+    return line->starts_with("#version") ? Status() : file_.add_merge(*line);
   }
 
   // ["left", "right"]
   Status add_merge_part(const JsonScalar& value) {
     const auto* part = std::get_if<std::string>(&value);
     if (part == nullptr) return wrong_merge(json_kind(value));
-    const uint32_t begin = append(*part);
+    const uint32_t begin = file_.append(*part);
     const auto size = static_cast<uint32_t>(part->size());
     if (n_parts_ == 0) pair_ = {begin, size, 0};
     if (n_parts_ == 1) pair_.right_size = size;
@@ -175,6 +159,28 @@ class Reader final : public JsonHandler {
 };
 
 }  // namespace
+
+uint32_t TokenizerFile::append(std::string_view text) {
+  const auto begin = static_cast<uint32_t>(texts.size());
+  texts += text;
+  return begin;
+}
+
+void TokenizerFile::add_token(std::string_view token, int32_t id) {
+  vocab.push_back({append(token), static_cast<uint32_t>(token.size()), id});
+}
+
+Status TokenizerFile::add_merge(std::string_view line) {
+  const size_t space = line.find(' ');
+  if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
+    return fail(ErrorCode::kMalformed, "merge ", merges.size(), " must be two tokens with one space between and is '",
+                printable(line), "'");
+  }
+  const uint32_t begin = append(line.substr(0, space));
+  append(line.substr(space + 1));
+  merges.push_back({begin, static_cast<uint32_t>(space), static_cast<uint32_t>(line.size() - space - 1)});
+  return {};
+}
 
 Result<TokenizerFile> read_tokenizer_file(std::span<const std::byte> json) {
   if (json.size() > kMaxFileBytes) {

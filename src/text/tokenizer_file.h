@@ -36,6 +36,11 @@ struct TokenizerFile {
   JsonTree root;  // without model.vocab and model.merges
   size_t bytes = 0;
 
+  // Appends to the tables. kMalformed: a line that is not "left right".
+  void add_token(std::string_view token, int32_t id);
+  Status add_merge(std::string_view line);
+  uint32_t append(std::string_view text);
+
   [[nodiscard]] std::string_view text(const Token& token) const { return view(token.begin, token.size); }
   [[nodiscard]] std::string_view left(const Merge& merge) const { return view(merge.begin, merge.left_size); }
   [[nodiscard]] std::string_view right(const Merge& merge) const {

@@ -77,12 +77,7 @@ std::optional<std::string> take_literal(std::string_view& text) {
   return out;
 }
 
-struct Line {
-  int32_t id;
-  std::string bytes;
-};
-
-Result<Line> parse_line(std::string_view text, size_t number, int32_t limit) {
+Result<ByteToken> parse_line(std::string_view text, size_t number, int32_t limit) {
   const auto broken = [&](std::string_view what) {
     return fail(ErrorCode::kMalformed, "line ", number, " of the vocabulary ", what);
   };
@@ -96,7 +91,14 @@ Result<Line> parse_line(std::string_view text, size_t number, int32_t limit) {
   if (*n_bytes != bytes->size()) {
     return broken(concat("says that its token has ", *n_bytes, " bytes; it has ", bytes->size()));
   }
-  return Line{static_cast<int32_t>(*id), *std::move(bytes)};
+  return ByteToken{static_cast<int32_t>(*id), *std::move(bytes)};
+}
+
+// Adds the token's bytes to the count.
+Status count_bytes(const ByteToken& token, size_t& n_bytes) {
+  n_bytes += token.bytes.size();
+  if (n_bytes <= kMaxWorldTokenBytes) return {};
+  return fail(ErrorCode::kTooLarge, "the vocabulary's tokens have more than ", kMaxWorldTokenBytes, " bytes");
 }
 
 }  // namespace
@@ -108,39 +110,58 @@ bool looks_like_world_vocabulary(std::span<const std::byte> file) {
 
 Status load_world_vocabulary(std::span<const std::byte> file, TokenizerData& data) {
   const auto limit = static_cast<int32_t>(std::min(file.size(), static_cast<size_t>(kMaxVocab)));
-  std::vector<Line> lines;
+  std::vector<ByteToken> tokens;
   std::string_view rest = text_of(file);
-  int32_t largest = 0;
   size_t n_bytes = 0;
   for (size_t number = 1; !rest.empty(); ++number) {
     std::string_view text = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), text.size() + 1));
     if (text.ends_with('\r')) text.remove_suffix(1);
-    SUTRA_ASSIGN(Line line, parse_line(text, number, limit));
-    largest = std::max(largest, line.id);
-    n_bytes += line.bytes.size();
-    if (n_bytes > kMaxWorldTokenBytes) {
-      return fail(ErrorCode::kTooLarge, "the vocabulary's tokens have more than ", kMaxWorldTokenBytes, " bytes");
-    }
-    lines.push_back(std::move(line));
+    SUTRA_ASSIGN(ByteToken token, parse_line(text, number, limit));
+    SUTRA_TRY(count_bytes(token, n_bytes));
+    tokens.push_back(std::move(token));
   }
-  if (lines.empty()) return fail(ErrorCode::kMalformed, "the vocabulary is empty");
+  return load_byte_tokens(tokens, data);
+}
 
+Status load_byte_tokens(std::span<const ByteToken> tokens, TokenizerData& data) {
+  if (tokens.empty()) return fail(ErrorCode::kMalformed, "the vocabulary is empty");
+  int32_t largest = 0;
+  size_t n_bytes = 0;
+  for (const ByteToken& token : tokens) {
+    if (token.bytes.empty()) return fail(ErrorCode::kMalformed, "token ", token.id, " of the vocabulary is empty");
+    largest = std::max(largest, token.id);
+    SUTRA_TRY(count_bytes(token, n_bytes));
+  }
   const size_t n_ids = static_cast<size_t>(largest) + 1;
   data.vocabulary = Vocabulary(n_ids);
   data.flags.assign(n_ids, 0);
-  for (size_t i = 0; i < lines.size(); ++i) {
-    if (!data.vocabulary.insert(lines[i].id, spell_bytes(lines[i].bytes))) {
-      return fail(ErrorCode::kMalformed, "line ", i + 1,
-                  " of the vocabulary has a number or a token for a second time");
+  for (const ByteToken& token : tokens) {
+    if (!data.vocabulary.insert(token.id, spell_bytes(token.bytes))) {
+      return fail(ErrorCode::kMalformed, "the vocabulary has the number ", token.id, " or its token '",
+                  printable(token.bytes), "' for a second time");
     }
   }
-  std::vector<LongestMatch::Token> tokens;
-  tokens.reserve(lines.size());
-  for (const Line& line : lines) tokens.push_back({line.bytes, line.id});
-  std::ranges::sort(tokens, {}, &LongestMatch::Token::bytes);
-  data.longest_match = LongestMatch(tokens);
+  std::vector<LongestMatch::Token> sorted;
+  sorted.reserve(tokens.size());
+  for (const ByteToken& token : tokens) sorted.push_back({token.bytes, token.id});
+  std::ranges::sort(sorted, {}, &LongestMatch::Token::bytes);
+  data.longest_match = LongestMatch(sorted);
   return {};
+}
+
+std::optional<std::string> unescape_token(std::string_view repr) {
+  std::string out;
+  while (!repr.empty()) {
+    const char c = repr.front();
+    repr.remove_prefix(1);
+    if (c != '\\') {
+      out += c;
+    } else if (!take_escape(repr, true, out)) {
+      return std::nullopt;
+    }
+  }
+  return out;
 }
 
 }  // namespace sutra::text

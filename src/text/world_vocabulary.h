@@ -2,7 +2,11 @@
 // Python's, of text ('é', "it's", '\u200b') or of bytes (b'\xe2\x80'), and the length counts the token's bytes.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "text/tokenizer_data.h"
@@ -19,5 +23,18 @@ inline constexpr size_t kMaxWorldTokenBytes = size_t{1} << 21;
 // id or a token twice. kTooLarge: an id of kMaxVocab or more, or no smaller than the number of bytes in the file; more than
 // kMaxWorldTokenBytes.
 Status load_world_vocabulary(std::span<const std::byte> file, TokenizerData& data);
+
+// A token of it.
+struct ByteToken {
+  int32_t id;  // 0 to kMaxVocab - 1
+  std::string bytes;
+};
+// The same from its tokens. kMalformed: none at all, an empty token, an id or a token twice. kTooLarge: more than
+// kMaxWorldTokenBytes.
+Status load_byte_tokens(std::span<const ByteToken> tokens, TokenizerData& data);
+
+// The bytes of a token in the spelling of Python's repr, without its quotes; nothing for an escape that repr does not
+// write. GGUF files have them so.
+std::optional<std::string> unescape_token(std::string_view repr);
 
 }  // namespace sutra::text

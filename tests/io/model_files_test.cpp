@@ -80,6 +80,9 @@ TEST_CASE("model folder: one weights file beats an index, an index beats a lone 
   CHECK(torch->weights == std::vector<std::string>{"rwkv.pth"});
   CHECK(torch->tokenizer == "rwkv_vocab_v20230424.txt");
   CHECK_FALSE(torch->config.has_value());
+  CHECK(choose({"config.json", "model.gguf", "rwkv.pth"})->weights.front() == "model.gguf");
+  CHECK(choose({"config.json", "model.gguf", "w.safetensors"})->weights.front() == "w.safetensors");
+  CHECK_FALSE(choose({"model.gguf"})->config.has_value());
   CHECK(choose({"config.json", "model.safetensors", "pytorch_model.bin"})->weights.front() == "model.safetensors");
   CHECK(choose({"config.json", "pytorch_model.bin", "training_args.bin"})->weights.front() == "pytorch_model.bin");
 }
@@ -88,6 +91,7 @@ TEST_CASE("model folder: says what is missing or ambiguous") {
   CHECK(choose({"model.safetensors"}).error().message == "the model folder has no config.json");
   CHECK(choose({"w.safetensors", "w.pth"}).error().message == "the model folder has no config.json");
   CHECK(choose({"a.pth", "b.pt"}).error().code == ErrorCode::kInvalidArgument);
+  CHECK(choose({"a.gguf", "b.gguf"}).error().code == ErrorCode::kInvalidArgument);
   CHECK(choose({"config.json", "readme.md"}).error().code == ErrorCode::kNotFound);
   const auto ambiguous = choose({"config.json", "a.safetensors", "b.safetensors"});
   REQUIRE_FALSE(ambiguous.has_value());

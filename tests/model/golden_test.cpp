@@ -209,6 +209,27 @@ TEST_CASE("mamba without convolution bias gives the reference's logits, states a
   check_case(folder, folder + "/expected.safetensors", prefixes_in(folder + "/expected.safetensors"));
 }
 
+TEST_CASE("mamba from a GGUF file gives the same without config.json") {
+  const std::string original = test::golden_path("models/mamba-noconvbias/");
+  TensorMap expected = test::load_tensors(original + "expected.safetensors");
+  std::vector<size_t> prefixes;
+  for (size_t t = 1; t <= 64; ++t) {
+    if (expected.contains(concat("state.t", t, ".ssm"))) prefixes.push_back(t);
+  }
+  check_case(test::golden_path("gguf/mamba.gguf"), original + "expected.safetensors", prefixes);
+}
+
+TEST_CASE("rwkv7 from a GGUF file gives llama.cpp's logits") {
+  LoadOptions options;
+  options.exact = true;
+  const auto engine = test::load_engine(test::golden_path("gguf/rwkv7.gguf"), options);
+  const TensorMap expected = test::load_tensors(test::golden_path("gguf/rwkv7.expected.safetensors"));
+  const std::vector<int32_t> ids = test::ids_of(*expected.find("input_ids"));
+  const Outcome out = run(*engine, ids, ids.size());
+  // llama.cpp rounds the inputs of products with float16 matrices to float16.
+  CHECK(test::error_over_rms(std::span<const float>(out.logits), expected.find("logits")->as<float>()) <= 1e-3);
+}
+
 TEST_CASE("mamba with a tied head gives the reference's logits, states and greedy tokens (shared data)") {
   const auto folder = test::shared_path("golden/models/mamba-tied");
   if (!folder) SKIP("needs the shared golden data");

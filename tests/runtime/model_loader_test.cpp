@@ -1,7 +1,6 @@
 // The loader: any chunks, any order of files and tensors give the same engine; what is wrong is named.
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <limits>
 
 #include "base/aligned_buffer.h"
 #include "io/safetensors_writer.h"
@@ -33,21 +32,11 @@ File file_of(const TensorMap& tensors, const std::vector<std::string>& names) {
   return {sink.bytes().begin(), sink.bytes().end()};
 }
 
-// A whole file, the first of the wanted bytes each time.
-Status feed(ModelLoader& loader, const File& file, size_t chunk_bytes = std::numeric_limits<size_t>::max()) {
-  SUTRA_TRY(loader.begin_file("w.safetensors", file.size()));
-  for (ByteRange wanted = loader.wanted(); wanted.size > 0; wanted = loader.wanted()) {
-    const size_t n = std::min<size_t>(static_cast<size_t>(wanted.size), chunk_bytes);
-    SUTRA_TRY(loader.feed(std::span(file).subspan(static_cast<size_t>(wanted.offset), n)));
-  }
-  return loader.end_file();
-}
-
 Result<std::shared_ptr<const Engine>> load_files(const std::vector<File>& files, size_t chunk_bytes,
                                                  bool exact = false) {
   SUTRA_ASSIGN(ModelLoader loader, ModelLoader::create({.exact = exact}));
   SUTRA_TRY(loader.set_config(test::read_bytes(kFairy + "config.json")));
-  for (const File& file : files) SUTRA_TRY(feed(loader, file, chunk_bytes));
+  for (const File& file : files) SUTRA_TRY(test::feed_file(loader, "w.safetensors", file, chunk_bytes));
   return loader.finish();
 }
 
@@ -142,7 +131,7 @@ TEST_CASE("loading holds little more than the packed model") {
   reset_peak_memory();
   ModelLoader loader = value_of(ModelLoader::create({}));
   require_ok(loader.set_config(test::read_bytes(kFairy + "config.json")));
-  require_ok(feed(loader, whole));
+  require_ok(test::feed_file(loader, "w.safetensors", whole));
   CHECK(memory_use().peak_bytes - before <= whole.size() * 21 / 20);
 }
 
@@ -157,7 +146,7 @@ TEST_CASE("more bytes than are wanted are refused") {
 TEST_CASE("the configuration comes before the weights, and is missed where their names do not replace it") {
   const File whole = test::read_bytes(kFairy + "model.safetensors");
   ModelLoader bare = value_of(ModelLoader::create({}));
-  require_ok(feed(bare, whole));
+  require_ok(test::feed_file(bare, "w.safetensors", whole));
   const auto without = bare.finish();
   REQUIRE_FALSE(without.has_value());
   CHECK(without.error().code == ErrorCode::kNotFound);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <catch2/catch_test_macros.hpp>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,17 @@ inline TensorMap load_tensors(const std::string& path) {
   TensorMap tensors;
   require_ok(load_safetensors_file(path, tensors));
   return tensors;
+}
+
+// A whole file into a loader: the first of the wanted bytes each time, at most chunk_bytes.
+inline Status feed_file(ModelLoader& loader, std::string_view name, std::span<const std::byte> file,
+                        size_t chunk_bytes = std::numeric_limits<size_t>::max()) {
+  SUTRA_TRY(loader.begin_file(name, file.size()));
+  for (ByteRange wanted = loader.wanted(); wanted.size > 0; wanted = loader.wanted()) {
+    const size_t n = std::min<size_t>(static_cast<size_t>(wanted.size), chunk_bytes);
+    SUTRA_TRY(loader.feed(file.subspan(static_cast<size_t>(wanted.offset), n)));
+  }
+  return loader.end_file();
 }
 
 inline std::vector<int32_t> ids_of(const Tensor& tensor) {

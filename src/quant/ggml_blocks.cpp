@@ -1,0 +1,135 @@
+#include "quant/ggml_blocks.h"
+
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/half.h"
+#include "tensor/finite.h"
+
+namespace sutra {
+namespace {
+
+uint32_t byte_at(const std::byte* bytes, size_t i) { return std::to_integer<uint32_t>(bytes[i]); }
+
+float half_at(const std::byte* bytes) {
+  uint16_t half = 0;
+  std::memcpy(&half, bytes, sizeof half);
+  return f16_to_f32(half);
+}
+
+float int8_at(const std::byte* bytes, size_t i) { return static_cast<float>(static_cast<int8_t>(byte_at(bytes, i))); }
+
+// Q4_0 to Q5_1: scale, offset, and the integers' fifth bits where there are any.
+struct Plain {
+  bool has_min, has_fifth_bit;
+};
+
+template <Plain kForm>
+void dequantize_plain(const std::byte* block, float* out) {
+  const float d = half_at(block);
+  block += sizeof(uint16_t);
+  float m = 0;
+  if constexpr (kForm.has_min) {
+    m = half_at(block);
+    block += sizeof(uint16_t);
+  }
+  uint32_t high = 0;
+  if constexpr (kForm.has_fifth_bit) {
+    std::memcpy(&high, block, sizeof high);
+    block += sizeof high;
+  }
+  constexpr int kZero = kForm.has_min ? 0 : kForm.has_fifth_bit ? 16 : 8;
+  for (size_t i = 0; i < 32; ++i) {
+    const uint32_t low = i < 16 ? byte_at(block, i) & 15u : byte_at(block, i - 16) >> 4u;
+    const int q = static_cast<int>(low | (high >> i & 1u) << 4u) - kZero;
+    out[i] = kForm.has_min ? static_cast<float>(q) * d + m : static_cast<float>(q) * d;
+  }
+}
+
+void dequantize_q8_0(const std::byte* block, float* out) {
+  const float d = half_at(block);
+  for (size_t i = 0; i < 32; ++i) out[i] = int8_at(block + sizeof(uint16_t), i) * d;
+}
+
+// s_j and t_j of Q4_K and Q5_K.
+struct ScaleMin {
+  float scale, min;
+};
+ScaleMin scale_min(const std::byte* bytes, size_t j) {
+  if (j < 4) return {static_cast<float>(byte_at(bytes, j) & 63u), static_cast<float>(byte_at(bytes, j + 4) & 63u)};
+  const uint32_t scale = (byte_at(bytes, j + 4) & 15u) | (byte_at(bytes, j - 4) >> 6u) << 4u;
+  const uint32_t min = (byte_at(bytes, j + 4) >> 4u) | (byte_at(bytes, j) >> 6u) << 4u;
+  return {static_cast<float>(scale), static_cast<float>(min)};
+}
+
+template <bool kHasFifthBit>
+void dequantize_q45_k(const std::byte* block, float* out) {
+  const float d = half_at(block), dmin = half_at(block + 2);
+  const std::byte* const scales = block + 4;
+  const std::byte* const high = block + 16;
+  const std::byte* const low = high + (kHasFifthBit ? 32 : 0);
+  for (size_t j = 0; j < 8; ++j) {
+    const ScaleMin run = scale_min(scales, j);
+    const float scale = d * run.scale, min = dmin * run.min;
+    for (size_t i = 0; i < 32; ++i) {
+      const uint32_t both = byte_at(low, j / 2 * 32 + i);
+      uint32_t q = j % 2 == 0 ? both & 15u : both >> 4u;
+      if constexpr (kHasFifthBit) q |= (byte_at(high, i) >> j & 1u) << 4u;
+      out[j * 32 + i] = scale * static_cast<float>(q) - min;
+    }
+  }
+}
+
+void dequantize_q6_k(const std::byte* block, float* out) {
+  const std::byte* const scales = block + 192;
+  const float d = half_at(block + 208);
+  for (size_t i = 0; i < 256; ++i) {
+    const size_t half = i / 128, c = i % 128 / 32, place = i % 32;
+    const uint32_t both = byte_at(block, half * 64 + c % 2 * 32 + place);
+    const uint32_t low = c < 2 ? both & 15u : both >> 4u;
+    const uint32_t high = byte_at(block + 128, half * 32 + place) >> (2 * c) & 3u;
+    const float scale = d * int8_at(scales, i / 16);
+    out[i] = scale * static_cast<float>(static_cast<int>(low | high << 4u) - 32);
+  }
+}
+
+using Dequantize = void (*)(const std::byte* block, float* out);
+
+Dequantize function_for(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kQ4_0: return dequantize_plain<Plain{false, false}>;
+    case Dtype::kQ4_1: return dequantize_plain<Plain{true, false}>;
+    case Dtype::kQ5_0: return dequantize_plain<Plain{false, true}>;
+    case Dtype::kQ5_1: return dequantize_plain<Plain{true, true}>;
+    case Dtype::kQ8_0: return dequantize_q8_0;
+    case Dtype::kQ4_K: return dequantize_q45_k<false>;
+    case Dtype::kQ5_K: return dequantize_q45_k<true>;
+    case Dtype::kQ6_K: return dequantize_q6_k;
+    default: return nullptr;
+  }
+}
+
+}  // namespace
+
+void dequantize_blocks(Dtype dtype, std::span<const std::byte> blocks, std::span<float> out) {
+  const Dequantize dequantize = function_for(dtype);
+  const BlockSize size = block_size(dtype);
+  SUTRA_ASSERT(dequantize != nullptr && out.size() % size.n_elements == 0);
+  SUTRA_ASSERT(blocks.size() == out.size() / size.n_elements * size.n_bytes);
+  for (size_t i = 0; i < out.size() / size.n_elements; ++i) {
+    dequantize(blocks.data() + i * size.n_bytes, out.data() + i * size.n_elements);
+  }
+}
+
+Result<Tensor> widen(const TensorView& source) {
+  if (!is_block(source.dtype)) return to_f32(source);
+  SUTRA_ASSIGN(Tensor wide, Tensor::create(Dtype::kF32, source.shape, Contents::kUndefined));
+  dequantize_blocks(source.dtype, source.bytes, wide.as<float>());
+  if (const auto element = first_non_finite(wide.view())) {
+    return fail(ErrorCode::kNonFinite, "a ", dtype_name(source.dtype), " tensor of shape ", source.shape.to_string(),
+                " has NaN or infinity at element ", *element);
+  }
+  return wide;
+}
+
+}  // namespace sutra

@@ -1,0 +1,235 @@
+#include "runtime/gguf_tokenizer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "text/tokenizer_file.h"
+#include "text/world_vocabulary.h"
+
+namespace sutra {
+namespace {
+
+// Tokens that are found in texts: the published vocabularies have some thousand at most.
+constexpr size_t kMaxAddedTokens = 1 << 14;
+
+// Of tokenizer.ggml.token_type.
+enum class TokenType : int32_t {
+  kUndefined = 0,
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
+
+// Values of tokenizer.ggml.pre whose rule for words is GPT-2's. GPT-NeoX's tokenizer, which came to be called by the
+// names of models that use it, also composes characters (NFC).
+struct PreTokenizer {
+  std::string_view name;
+  bool has_nfc;
+};
+constexpr PreTokenizer kGpt2Rules[] = {{"gpt-2", false},   {"gpt2", false}, {"default", false},
+                                       {"gpt-neox", true}, {"olmo", true},  {"mpt", true}};
+
+struct Tokens {
+  const GgufArray* texts = nullptr;
+  const GgufArray* types = nullptr;  // null: all of them normal
+
+  [[nodiscard]] size_t size() const { return texts->size(); }
+  [[nodiscard]] TokenType type(size_t id) const {
+    return types == nullptr ? TokenType::kNormal : static_cast<TokenType>(types->i32(id));
+  }
+};
+
+// Arrays with an entry for each token.
+Result<const GgufArray*> find_column(const GgufMetadata& metadata, std::string_view key, GgufType element, size_t n) {
+  SUTRA_ASSIGN(const GgufArray* const column, metadata.find_array(key, element));
+  if (column != nullptr && column->size() != n) {
+    return fail(ErrorCode::kMalformed, "metadata '", key, "': expected ", n, " elements, one a token, found ",
+                column->size());
+  }
+  return column;
+}
+
+// <0xHH>
+bool is_byte_token(std::string_view text) {
+  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f'); };
+  return text.size() == 6 && text.starts_with("<0x") && is_hex(text[3]) && is_hex(text[4]) && text[5] == '>';
+}
+
+// SentencePiece's table of normalisations: the size of a trie in four bytes, the trie, texts.
+Status check_charsmap(const GgufMetadata& metadata) {
+  constexpr std::string_view kKey = "tokenizer.ggml.precompiled_charsmap";
+  if (metadata.find(kKey) == nullptr) return {};
+  auto map = metadata.find_array(kKey, GgufType::kU8);
+  if (!map) map = metadata.find_array(kKey, GgufType::kI8);
+  if (!map) return std::unexpected(map.error());
+  uint32_t trie_bytes = 0;
+  const std::vector<std::byte>& bytes = (*map)->bytes;
+  if (bytes.size() < sizeof trie_bytes) {
+    return fail(ErrorCode::kMalformed, "metadata '", kKey, "' has ", bytes.size(), " bytes; its size field has 4");
+  }
+  std::memcpy(&trie_bytes, bytes.data(), sizeof trie_bytes);
+  if (trie_bytes > bytes.size() - sizeof trie_bytes) {
+    return fail(ErrorCode::kMalformed, "metadata '", kKey, "' announces a trie of ", trie_bytes, " bytes and has ",
+                bytes.size() - sizeof trie_bytes);
+  }
+  return {};
+}
+
+Status check_special_ids(const GgufMetadata& metadata, size_t n_tokens) {
+  for (const auto& [key, value] : metadata.entries()) {
+    if (!key.starts_with("tokenizer.ggml.") || !key.ends_with("_token_id")) continue;
+    const auto* const id = std::get_if<uint64_t>(&value.value);
+    if (id == nullptr || *id >= n_tokens) {
+      return fail(ErrorCode::kMalformed, "metadata '", printable(key), "': expected an unsigned id below ", n_tokens,
+                  ", found ", id == nullptr ? std::string(gguf_type_name(value.type)) : std::to_string(*id));
+    }
+  }
+  return {};
+}
+
+// What all kinds have, checked whether or not the kind is one that can be used.
+Result<Tokens> read_tokens(const GgufMetadata& metadata) {
+  Tokens tokens;
+  SUTRA_ASSIGN(tokens.texts, metadata.find_array("tokenizer.ggml.tokens", GgufType::kString));
+  if (tokens.texts == nullptr) return fail(ErrorCode::kNotFound, "the file has no tokenizer.ggml.tokens");
+  const size_t n_tokens = tokens.size();
+  if (n_tokens == 0) return fail(ErrorCode::kMalformed, "metadata 'tokenizer.ggml.tokens' is empty");
+  if (n_tokens > static_cast<size_t>(text::kMaxVocab)) {
+    return fail(ErrorCode::kTooLarge, "the vocabulary has ", n_tokens, " tokens; at most ", text::kMaxVocab,
+                " are allowed");
+  }
+  SUTRA_TRY(find_column(metadata, "tokenizer.ggml.scores", GgufType::kF32, n_tokens));
+  SUTRA_ASSIGN(tokens.types, find_column(metadata, "tokenizer.ggml.token_type", GgufType::kI32, n_tokens));
+  SUTRA_TRY(check_special_ids(metadata, n_tokens));
+  SUTRA_TRY(check_charsmap(metadata));
+  for (size_t id = 0; id < n_tokens; ++id) {
+    const TokenType type = tokens.type(id);
+    if (type < TokenType::kUndefined || type > TokenType::kByte) {
+      return fail(ErrorCode::kMalformed, "token ", id, " has the unknown type ", static_cast<int32_t>(type));
+    }
+    if (type == TokenType::kByte && !is_byte_token(tokens.texts->text(id))) {
+      return fail(ErrorCode::kMalformed, "token ", id, ": expected a byte token <0xHH>, found '",
+                  printable(tokens.texts->text(id)), "'");
+    }
+  }
+  return tokens;
+}
+
+Result<text::Tokenizer> load_world(const Tokens& tokens) {
+  std::vector<text::ByteToken> byte_tokens;
+  byte_tokens.reserve(tokens.size());
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    const TokenType type = tokens.type(id);
+    if (type == TokenType::kControl || type == TokenType::kUnused || type == TokenType::kUnknown) continue;
+    auto bytes = text::unescape_token(tokens.texts->text(id));
+    if (!bytes) {
+      return fail(ErrorCode::kMalformed, "token ", id, " has an unknown escape: '", printable(tokens.texts->text(id)),
+                  "'");
+    }
+    byte_tokens.push_back({static_cast<int32_t>(id), std::move(*bytes)});
+  }
+  return text::Tokenizer::from_byte_tokens(byte_tokens);
+}
+
+JsonTree json_scalar(JsonScalar value) { return {JsonTree::Kind::kScalar, std::move(value), {}, {}}; }
+JsonTree json_object(std::vector<JsonMember> members) { return {JsonTree::Kind::kObject, {}, std::move(members), {}}; }
+JsonTree json_array(std::vector<JsonTree> items) { return {JsonTree::Kind::kArray, {}, {}, std::move(items)}; }
+
+// Special tokens are found before characters are composed, others after.
+JsonTree added_token(std::string_view text, size_t id, bool is_special) {
+  return json_object({{"id", json_scalar(uint64_t{id})},
+                      {"content", json_scalar(std::string(text))},
+                      {"special", json_scalar(is_special)},
+                      {"normalized", json_scalar(!is_special)}});
+}
+
+// "single" of a post-processor: begin of text, text, end of text.
+Result<JsonTree> special_tokens_around(const GgufMetadata& metadata) {
+  std::vector<JsonTree> single = {json_object({{"Sequence", json_object({{"id", json_scalar(std::string("A"))}})}})};
+  std::vector<JsonMember> ids;
+  const auto add = [&](std::string_view name, auto place) -> Status {
+    SUTRA_ASSIGN(const auto adds, metadata.find_bool(concat("tokenizer.ggml.add_", name, "_token")));
+    SUTRA_ASSIGN(const auto id, metadata.find_uint(concat("tokenizer.ggml.", name, "_token_id")));
+    if (!adds.value_or(false) || !id) return {};
+    single.insert(place(), json_object({{"SpecialToken", json_object({{"id", json_scalar(std::string(name))}})}}));
+    ids.push_back({std::string(name), json_object({{"ids", json_array({json_scalar(*id)})}})});
+    return {};
+  };
+  SUTRA_TRY(add("bos", [&] { return single.begin(); }));
+  SUTRA_TRY(add("eos", [&] { return single.end(); }));
+  return json_object({{"type", json_scalar(std::string("TemplateProcessing"))},
+                      {"single", json_array(std::move(single))},
+                      {"special_tokens", json_object(std::move(ids))}});
+}
+
+// The metadata as the tokenizer.json that would say the same.
+Result<text::Tokenizer> load_bpe(const GgufMetadata& metadata, const Tokens& tokens) {
+  SUTRA_ASSIGN(const auto pre, metadata.find_string("tokenizer.ggml.pre"));
+  const std::string_view pre_name = pre.value_or("default");
+  const auto rule = std::ranges::find(kGpt2Rules, pre_name, &PreTokenizer::name);
+  if (rule == std::end(kGpt2Rules)) {
+    return fail(ErrorCode::kUnsupported, "its tokenizer cuts words by the rule '", printable(pre_name),
+                "', which is not supported");
+  }
+  SUTRA_ASSIGN(const GgufArray* const merges, metadata.find_array("tokenizer.ggml.merges", GgufType::kString));
+  if (merges == nullptr) return fail(ErrorCode::kMalformed, "metadata 'tokenizer.ggml.merges' is missing");
+
+  text::TokenizerFile file;
+  file.has_vocab = file.has_merges = true;
+  file.bytes = tokens.size();
+  file.texts.reserve(tokens.texts->bytes.size() + merges->bytes.size());
+  std::vector<JsonTree> added;
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    const std::string_view token = tokens.texts->text(id);
+    switch (tokens.type(id)) {
+      case TokenType::kUndefined:
+      case TokenType::kNormal:
+      case TokenType::kUnknown: file.add_token(token, static_cast<int32_t>(id)); break;
+      case TokenType::kControl: added.push_back(added_token(token, id, true)); break;
+      case TokenType::kUserDefined: added.push_back(added_token(token, id, false)); break;
+      case TokenType::kUnused: break;
+      case TokenType::kByte:
+        return fail(ErrorCode::kUnsupported, "its tokenizer has byte tokens such as '", printable(token), "'");
+    }
+    if (added.size() > kMaxAddedTokens) {
+      return fail(ErrorCode::kTooLarge, "the vocabulary has more than ", kMaxAddedTokens, " control tokens");
+    }
+  }
+  for (size_t i = 0; i < merges->size(); ++i) SUTRA_TRY(file.add_merge(merges->text(i)));
+
+  const auto byte_level = [](bool is_rule) {
+    std::vector<JsonMember> members = {{"type", json_scalar(std::string("ByteLevel"))}};
+    if (is_rule) members.push_back({"add_prefix_space", json_scalar(false)});
+    return json_object(std::move(members));
+  };
+  SUTRA_ASSIGN(JsonTree post_processor, special_tokens_around(metadata));
+  std::vector<JsonMember> root;
+  root.push_back({"model", json_object({{"type", json_scalar(std::string("BPE"))}})});
+  if (rule->has_nfc) root.push_back({"normalizer", json_object({{"type", json_scalar(std::string("NFC"))}})});
+  root.push_back({"pre_tokenizer", byte_level(true)});
+  root.push_back({"post_processor", std::move(post_processor)});
+  root.push_back({"decoder", byte_level(false)});
+  root.push_back({"added_tokens", json_array(std::move(added))});
+  file.root = json_object(std::move(root));
+  return text::Tokenizer::from_tables(file);
+}
+
+}  // namespace
+
+Result<text::Tokenizer> gguf_tokenizer(const GgufMetadata& metadata) {
+  SUTRA_ASSIGN(const auto model, metadata.find_string("tokenizer.ggml.model"));
+  SUTRA_ASSIGN(const Tokens tokens, read_tokens(metadata));
+  if (model == "rwkv") return load_world(tokens);
+  if (model == "gpt2") return load_bpe(metadata, tokens);
+  return fail(ErrorCode::kUnsupported, "its tokenizer is of the kind '", printable(model.value_or("")),
+              "'; 'gpt2' and 'rwkv' are supported");
+}
+
+}  // namespace sutra

@@ -1,0 +1,22 @@
+// The tokenizer in a GGUF file's metadata, tokenizer.ggml.*:
+//
+//   model "rwkv"   RWKV's World vocabulary; tokens are spelled as Python's repr does
+//   model "gpt2"   byte-level BPE; `pre` says how text is cut into words (kinds in the .cpp)
+//
+// Tokens of type control are special ones, those of type user-defined are found in the text as they are, unused ones are
+// no tokens.
+#pragma once
+
+#include "base/error.h"
+#include "io/gguf_metadata.h"
+#include "text/tokenizer.h"
+
+namespace sutra {
+
+// kNotFound: the file has none. kUnsupported: one of another kind; the sentence says which. kMalformed, kTooLarge: a
+// broken one, of whatever kind: keys of a wrong type, arrays of another length than that of the tokens, special ids
+// beyond them, a byte token that is not <0xHH>, a precompiled_charsmap whose parts do not fit it, and the errors of
+// text::Tokenizer.
+Result<text::Tokenizer> gguf_tokenizer(const GgufMetadata& metadata);
+
+}  // namespace sutra

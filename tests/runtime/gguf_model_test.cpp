@@ -1,0 +1,334 @@
+// GGUF files as models: metadata to config and tokenizer, the conformance set's rules for both, loading.
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "io/gguf_support.h"
+#include "model/gguf_names.h"
+#include "runtime/gguf_tokenizer.h"
+#include "runtime/session.h"
+#include "support/golden.h"
+#include "support/temporary_folder.h"
+#include "text/golden_support.h"
+
+namespace sutra {
+namespace {
+
+using nlohmann::json;
+using test::Bytes;
+using test::GgufBytes;
+using test::parse_gguf_header;
+
+using test::require_ok;
+using test::value_of;
+
+constexpr int32_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
+
+Result<text::Tokenizer> tokenizer_of(const GgufBytes& file) {
+  SUTRA_ASSIGN(const GgufHeader header, parse_gguf_header(file.build()));
+  return gguf_tokenizer(header.metadata);
+}
+
+ErrorCode tokenizer_error(const GgufBytes& file) {
+  const auto tokenizer = tokenizer_of(file);
+  REQUIRE_FALSE(tokenizer.has_value());
+  CHECK_FALSE(tokenizer.error().message.empty());
+  return tokenizer.error().code;
+}
+
+// Of a whole file: the error of its tokenizer, or of its config. What is only not supported loads without.
+Status check_model(const GgufHeader& header) {
+  const auto tokenizer = gguf_tokenizer(header.metadata);
+  if (!tokenizer && tokenizer.error().code != ErrorCode::kUnsupported &&
+      tokenizer.error().code != ErrorCode::kNotFound) {
+    return std::unexpected(tokenizer.error());
+  }
+  SUTRA_ASSIGN(const std::string config, gguf_config(header));
+  SUTRA_ASSIGN(const JsonObject object, JsonObject::parse(config, "config.json"));
+  SUTRA_TRY(read_model_config(object));
+  return {};
+}
+
+GgufBytes mamba_keys() {
+  GgufBytes file;
+  file.text("general.architecture", "mamba").u32("mamba.embedding_length", 32).u32("mamba.block_count", 2);
+  file.u32("mamba.ssm.inner_size", 64).u32("mamba.ssm.state_size", 16).u32("mamba.ssm.conv_kernel", 4);
+  file.u32("mamba.ssm.time_step_rank", 2).f32("mamba.attention.layer_norm_rms_epsilon", 3e-6f);
+  file.tensor("token_embd.weight", {32, 40}, 1, std::string(2560, '\0'));
+  return file;
+}
+
+Result<ModelConfig> config_of(const GgufBytes& file) {
+  SUTRA_ASSIGN(const GgufHeader header, parse_gguf_header(file.build()));
+  SUTRA_ASSIGN(const std::string config, gguf_config(header));
+  SUTRA_ASSIGN(const JsonObject object, JsonObject::parse(config, "config.json"));
+  return read_model_config(object);
+}
+
+ErrorCode config_error(const GgufBytes& file) {
+  const auto config = config_of(file);
+  REQUIRE_FALSE(config.has_value());
+  return config.error().code;
+}
+
+GgufBytes world_tokens(const std::vector<std::string>& tokens, const std::vector<int32_t>& types) {
+  GgufBytes file;
+  file.text("tokenizer.ggml.model", "rwkv").texts("tokenizer.ggml.tokens", tokens);
+  file.i32s("tokenizer.ggml.token_type", types);
+  return file;
+}
+
+// As Python writes bytes, without the quotes.
+std::string python_repr(std::string_view bytes) {
+  const bool has_both = bytes.find('\'') != std::string_view::npos && bytes.find('"') != std::string_view::npos;
+  std::string out;
+  for (const char c : bytes) {
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\t')
+      out += "\\t";
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\\' || (c == '\'' && has_both))
+      out += concat('\\', c);
+    else if (byte < 0x20 || byte >= 0x7f)
+      out += concat("\\x", kDigits[byte >> 4], kDigits[byte & 15]);
+    else
+      out += c;
+  }
+  return out;
+}
+
+// The metadata that llama.cpp's converter makes of a tokenizer.json.
+GgufBytes bpe_of(const json& file, std::string_view pre) {
+  std::vector<std::string> tokens, merges;
+  std::vector<int32_t> types;
+  const auto set = [&](const std::string& token, size_t id, int32_t type) {
+    if (tokens.size() <= id) {
+      tokens.resize(id + 1);
+      types.resize(id + 1, kUnused);
+    }
+    tokens[id] = token;
+    types[id] = type;
+  };
+  for (const auto& [token, id] : file.at("model").at("vocab").items()) set(token, id.get<size_t>(), kNormal);
+  for (const json& token : file.at("added_tokens")) {
+    set(token.at("content"), token.at("id").get<size_t>(), token.at("special").get<bool>() ? kControl : kUserDefined);
+  }
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    if (types[id] == kUnused) tokens[id] = concat("[PAD", id, "]");
+  }
+  for (const json& merge : file.at("model").at("merges")) {
+    merges.push_back(merge.is_string() ? merge.get<std::string>()
+                                       : merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+  }
+  GgufBytes out;
+  out.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", pre);
+  out.texts("tokenizer.ggml.tokens", tokens).i32s("tokenizer.ggml.token_type", types);
+  out.texts("tokenizer.ggml.merges", merges);
+  return out;
+}
+
+void check_bpe(const std::string& folder, std::string_view pre) {
+  const json file = json::parse(test::read_text(folder + "/tokenizer.json"));
+  const text::Tokenizer tokenizer = value_of(tokenizer_of(bpe_of(file, pre)));
+  for (const json& one : text::read_json_lines(folder + "/cases.jsonl")) {
+    CAPTURE(one["id"].dump());
+    const auto text = one["text"].get<std::string>();
+    const text::Encoding got = tokenizer.encode(text, false);
+    CHECK(got.ids == one["plain"]["ids"].get<std::vector<int32_t>>());
+    CHECK(tokenizer.decode(got.ids, false) == one["plain"]["decoded"].get<std::string>());
+  }
+}
+
+std::vector<float> logits_of(const Engine& engine) {
+  State state = value_of(State::create(engine.model().state_layout()));
+  std::vector<float> logits(engine.info().vocab_size);
+  engine.forward(state, std::vector<int32_t>{5, 17, 33, 2}, LogitsWanted::kLast, logits);
+  return logits;
+}
+
+}  // namespace
+
+TEST_CASE("gguf fixtures: what a container may hold but no tokenizer and no model is refused") {
+  const std::string folder = test::golden_path("io/gguf/");
+  const auto index = json::parse(test::read_text(folder + "index.json"));
+  size_t n_checked = 0;
+  for (const auto& item : index.at("files")) {
+    if (item.at("expect") != "reject") continue;
+    const std::string name = item.at("file");
+    CAPTURE(name, item.at("rule").get<std::string>());
+    const auto header = parse_gguf_header(test::read_bytes(folder + name));
+    if (!header) continue;
+    ++n_checked;
+    CHECK(item.at("stage") != "container");
+    if (item.at("stage") == "tokenizer") {
+      const auto tokenizer = gguf_tokenizer(header->metadata);
+      REQUIRE_FALSE(tokenizer.has_value());
+      CHECK(tokenizer.error().code == ErrorCode::kMalformed);
+    }
+    CHECK_FALSE(check_model(*header).has_value());
+  }
+  CHECK(n_checked == 13);
+}
+
+TEST_CASE("a gguf config has the metadata's numbers, exactly, and its special ids") {
+  GgufBytes file = mamba_keys();
+  file.u32("tokenizer.ggml.bos_token_id", 3)
+      .u32("tokenizer.ggml.eos_token_id", 4)
+      .u32("tokenizer.ggml.eot_token_id", 39);
+  const ModelConfig config = value_of(config_of(file));
+  const auto& mamba = std::get<MambaConfig>(config.architecture);
+  CHECK(mamba.d_model == 32);
+  CHECK(mamba.d_inner == 64);
+  CHECK(mamba.n_layer == 2);
+  CHECK(mamba.dt_rank == 2);
+  CHECK(mamba.d_conv == 4);
+  CHECK(mamba.vocab_size == 40);
+  CHECK(mamba.tie_word_embeddings);
+  CHECK_FALSE(mamba.use_conv_bias);
+  CHECK(mamba.rms_norm_eps == 3e-6f);
+  CHECK(config.bos_token_id == 3);
+  CHECK(config.eos_token_ids == std::vector<int32_t>{4, 39});
+}
+
+TEST_CASE("a gguf config that cannot be is refused") {
+  CHECK(config_error(GgufBytes().text("general.architecture", "llama")) == ErrorCode::kUnsupported);
+  CHECK(config_error(GgufBytes()) == ErrorCode::kNotFound);
+  CHECK(config_error(GgufBytes().text("general.architecture", "mamba")) == ErrorCode::kNotFound);
+  CHECK(config_error(mamba_keys().boolean("mamba.ssm.dt_b_c_rms", true)) == ErrorCode::kUnsupported);
+  CHECK(config_error(mamba_keys().u32("split.count", 3)) == ErrorCode::kUnsupported);
+  CHECK(config_error(mamba_keys().u32("tokenizer.ggml.eos_token_id", 40)) == ErrorCode::kMalformed);
+  CHECK(config_error(mamba_keys().text("mamba.context_length", "long")) == ErrorCode::kMalformed);
+}
+
+TEST_CASE("a gguf World vocabulary is that of the text file: control and unused tokens are none") {
+  const auto tokenizer = value_of(tokenizer_of(world_tokens(
+      {"<s>", "a", "\\n", "\\xc3\\xa9", "it's \"", "\\\\", "[PAD6]"}, {kControl, 1, 1, 1, 1, 1, kUnused})));
+  CHECK(tokenizer.vocab_size() == 6);
+  CHECK(tokenizer.encode("a\n\xc3\xa9it's \"\\").ids == std::vector<int32_t>{1, 2, 3, 4, 5});
+  CHECK(tokenizer.encode("<s>").ids.empty());
+  CHECK(tokenizer_error(world_tokens({"a", "\\q"}, {1, 1})) == ErrorCode::kMalformed);
+  CHECK(tokenizer_error(world_tokens({"a", "a"}, {1, 1})) == ErrorCode::kMalformed);
+  CHECK(tokenizer_error(world_tokens({"a", ""}, {1, 1})) == ErrorCode::kMalformed);
+  CHECK(tokenizer_error(world_tokens({"<s>"}, {kControl})) == ErrorCode::kMalformed);
+  CHECK(tokenizer_error(world_tokens({"a", "b"}, {1, 7})) == ErrorCode::kMalformed);
+}
+
+TEST_CASE("the published World vocabulary from gguf gives its reference's ids (shared data)") {
+  const auto folder = test::shared_path("golden/tokenizers/rwkv-world");
+  if (!folder) SKIP("needs the shared golden data");
+  const auto original =
+      value_of(text::Tokenizer::from_world_vocabulary(test::read_bytes(*folder + "/rwkv_vocab_v20230424.txt")));
+  std::vector<std::string> tokens = {"<s>"};
+  std::vector<int32_t> types = {kControl};
+  for (int32_t id = 1; static_cast<size_t>(id) < original.vocab_size(); ++id) {
+    tokens.push_back(python_repr(original.token_bytes(id)));
+    types.push_back(kNormal);
+  }
+  const auto tokenizer = value_of(tokenizer_of(world_tokens(tokens, types)));
+  for (const json& one : text::read_json_lines(*folder + "/cases.jsonl")) {
+    CAPTURE(one["id"].dump());
+    const text::Encoding got = tokenizer.encode(one["text"].get<std::string>(), false);
+    CHECK(got.ids == one["ids"].get<std::vector<int32_t>>());
+  }
+}
+
+TEST_CASE("a gguf BPE vocabulary gives the ids of the tokenizer.json that it was made of") {
+  check_bpe(test::golden_path("text/bpe-gpt2"), "gpt-2");
+  if (const auto folder = test::shared_path("golden/tokenizers/bpe-neox20b")) check_bpe(*folder, "olmo");
+}
+
+TEST_CASE("a gguf BPE vocabulary marks control tokens as special and adds those it is told to add") {
+  GgufBytes file;
+  file.text("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {"<e>", "a", "b", "ab", "<b>", "xy"});
+  file.i32s("tokenizer.ggml.token_type", {kControl, 1, 1, 1, kControl, kUserDefined});
+  file.texts("tokenizer.ggml.merges", {"a b"})
+      .u32("tokenizer.ggml.bos_token_id", 4)
+      .u32("tokenizer.ggml.eos_token_id", 0);
+  CHECK(value_of(tokenizer_of(file)).encode("abxy<e>", true).ids == std::vector<int32_t>{3, 5, 0});
+  file.boolean("tokenizer.ggml.add_bos_token", true).boolean("tokenizer.ggml.add_eos_token", true);
+  const auto tokenizer = value_of(tokenizer_of(file));
+  CHECK(tokenizer.encode("ab", true).ids == std::vector<int32_t>{4, 3, 0});
+  CHECK(tokenizer.encode("ab", false).ids == std::vector<int32_t>{3});
+  CHECK(tokenizer.is_special(4));
+  CHECK_FALSE(tokenizer.is_special(5));
+}
+
+TEST_CASE("gguf tokenizers of other kinds are not supported, broken ones are refused") {
+  const auto base = [](const char* model) {
+    GgufBytes file;
+    file.text("tokenizer.ggml.model", model).texts("tokenizer.ggml.tokens", {"a", "b"});
+    return file;
+  };
+  CHECK(tokenizer_error(GgufBytes()) == ErrorCode::kNotFound);
+  CHECK(tokenizer_error(base("llama")) == ErrorCode::kUnsupported);
+  CHECK(tokenizer_error(base("gpt2").text("tokenizer.ggml.pre", "chameleon")) == ErrorCode::kUnsupported);
+  CHECK(tokenizer_error(base("gpt2")) == ErrorCode::kMalformed);  // no merges
+  CHECK(tokenizer_error(base("gpt2").texts("tokenizer.ggml.merges", {"a c"})) == ErrorCode::kMalformed);
+  CHECK(tokenizer_error(base("gpt2").texts("tokenizer.ggml.merges", {"ab"})) == ErrorCode::kMalformed);
+  CHECK(tokenizer_error(base("llama").u32("tokenizer.ggml.padding_token_id", 2)) == ErrorCode::kMalformed);
+  CHECK(tokenizer_error(base("llama").i32s("tokenizer.ggml.token_type", {1})) == ErrorCode::kMalformed);
+  CHECK(tokenizer_error(base("llama").i32s("tokenizer.ggml.token_type", {1, kByte})) == ErrorCode::kMalformed);
+}
+
+TEST_CASE("a gguf file loads in pieces of any size, with its tokenizer and its special ids") {
+  const Bytes file = test::read_bytes(test::golden_path("gguf/rwkv7.gguf"));
+  const auto load = [&](size_t chunk_bytes) {
+    ModelLoader loader = value_of(ModelLoader::create({}));
+    require_ok(loader.set_config({}));
+    require_ok(test::feed_file(loader, "rwkv7.gguf", file, chunk_bytes));
+    return value_of(loader.finish());
+  };
+  const auto whole = load(file.size());
+  CHECK(whole->info().architecture == "rwkv7");
+  CHECK(whole->info().quantization == "float16");
+  CHECK(whole->info().vocab_size == 288);
+  CHECK(whole->bos_token_id() == 0);
+  CHECK(whole->is_eos(0));
+  REQUIRE(whole->tokenizer() != nullptr);
+  CHECK(whole->tokenizer()->encode(" the it's \"").ids == std::vector<int32_t>{257, 33, 260});
+  const auto alone = value_of(load_tokenizer(test::golden_path("gguf/rwkv7.gguf")));
+  CHECK(alone.encode(" the it's \"").ids == whole->tokenizer()->encode(" the it's \"").ids);
+  const std::vector<float> logits = logits_of(*whole);
+  for (const size_t chunk : {size_t{1}, size_t{4099}}) CHECK(logits_of(*load(chunk)) == logits);
+}
+
+TEST_CASE("a gguf file needs no config.json, uses none, and a tokenizer beside it wins") {
+  test::TemporaryFolder folder;
+  std::filesystem::copy_file(test::golden_path("gguf/mamba.gguf"), folder.file("model.gguf"));
+  require_ok(write_file_atomically(folder.file("config.json"), std::as_bytes(std::span(std::string_view("{}")))));
+  CHECK(test::load_engine(folder.path())->info().architecture == "mamba");
+  const auto alone = test::load_engine(folder.file("model.gguf"));
+  CHECK(alone->tokenizer() == nullptr);
+  CHECK(alone->info().why_no_tokenizer == "the file has no tokenizer.ggml.tokens");
+
+  std::filesystem::copy_file(test::golden_path("gguf/rwkv7.gguf"), folder.file("other.gguf"));
+  const std::string_view vocabulary = "1 'a' 1\n2 'b' 1\n";
+  require_ok(write_file_atomically(folder.file("rwkv_vocab_v20230424.txt"), std::as_bytes(std::span(vocabulary))));
+  CHECK(test::load_engine(folder.file("other.gguf"))->tokenizer()->vocab_size() == 3);
+  CHECK(load_model_folder(folder.path(), {}).error().code == ErrorCode::kInvalidArgument);  // two of them
+
+  FolderOptions options;
+  options.overrides = {"norm_eps=0.5"};
+  const auto changed = value_of(load_model_folder(folder.file("other.gguf"), options));
+  CHECK(logits_of(*changed) != logits_of(*test::load_engine(folder.file("other.gguf"))));
+}
+
+TEST_CASE("a truncated gguf file is refused by the loader") {
+  const Bytes file = test::read_bytes(test::golden_path("gguf/rwkv7.gguf"));
+  for (const size_t n : {size_t{3}, size_t{100}, size_t{9000}, file.size() - 1}) {
+    CAPTURE(n);
+    ModelLoader loader = value_of(ModelLoader::create({}));
+    require_ok(loader.set_config({}));
+    const Status status = test::feed_file(loader, "rwkv7.gguf", std::span(file).first(n));
+    REQUIRE_FALSE(status.has_value());
+    CHECK(status.error().code == ErrorCode::kTruncated);
+    CHECK(status.error().message.starts_with("rwkv7.gguf: "));
+  }
+}
+
+}  // namespace sutra
