@@ -128,7 +128,7 @@ const additions: Record<string, string> = {
   'config.json': 'Add the config.json that belongs to the weights: choose the whole folder of the model.',
   'tokenizer.json': 'Add the tokenizer.json or rwkv_vocab_v20230424.txt that belongs to the model.',
   'model.safetensors':
-    'Add the weights: model.safetensors, all its parts with model.safetensors.index.json, or a .pth file.',
+    'Add the weights: model.safetensors, all its parts with model.safetensors.index.json, or a .gguf or .pth file.',
 };
 
 /** When the engine cannot do without it. */

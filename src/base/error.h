@@ -33,7 +33,15 @@ enum class ErrorCode : uint8_t {
 // The code's stable name, e.g. "shape_mismatch": what bindings and --json show.
 std::string_view error_code_name(ErrorCode code);
 
+// Moved on at every SUTRA_TRY, so its members are in error.cpp: inlined they were a twentieth of the wasm module.
 struct Error {
+  Error(ErrorCode error_code, std::string text);
+  Error(const Error&);
+  Error(Error&&) noexcept;
+  Error& operator=(const Error&);
+  Error& operator=(Error&&) noexcept;
+  ~Error();
+
   ErrorCode code;
   // One sentence that names the thing, what was expected and what was found.
   std::string message;

@@ -37,7 +37,7 @@ const FALLBACK_HINTS: Partial<Record<SutraErrorCode, string>> = {
   not_found: 'Open the whole folder of the model: its weights, config.json and tokenizer.',
   truncated: 'Download it again, or open another copy.',
   malformed: 'Download it again, or open another copy.',
-  unsupported: 'RWKV-4 to RWKV-7 and Mamba models work here, as .safetensors or .pth files.',
+  unsupported: 'RWKV, Mamba and Llama models work here, as .safetensors, .pth or .gguf files.',
   out_of_memory: 'Close other tabs, or choose a smaller model.',
   too_large: 'Choose a smaller model.',
 };

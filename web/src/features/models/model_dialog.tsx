@@ -74,9 +74,9 @@ function OwnFiles({ onDone }: { onDone: () => void }) {
   return (
     <div class="own-files">
       <p class="soft">
-        Or a model of your own: drop its folder or its files anywhere on the page, or open them here. RWKV-4 to RWKV-7
-        and Mamba work, from Hugging Face folders and from .pth files with their vocabulary. The files stay on this
-        device.
+        Or a model of your own: drop its folder or its files anywhere on the page, or open them here. RWKV, Mamba and
+        Llama models work, from Hugging Face folders, .gguf files, and .pth files with their vocabulary. The files stay
+        on this device.
       </p>
       <div class="dialog-actions">
         <Button icon="folder" onClick={() => folder.current?.click()}>
