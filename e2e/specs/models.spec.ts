@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test';
-import { mamba, rwkv, shippedModel, truncatedModel } from '../support/models.ts';
+import { goldenFile, mamba, rwkv, shippedModel, truncatedModel } from '../support/models.ts';
 import { expect, test } from '../support/test.ts';
 
 async function openFolder(page: Page, folder: string): Promise<void> {
@@ -86,9 +86,36 @@ test('files that are no model are refused with what would help', async ({ page, 
   await page.getByRole('button', { name: 'Open files' }).click();
   await (await chooser).setFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('Dear diary') });
   await expect(writer.problem).toContainText('“notes.txt” could not be loaded');
-  await expect(writer.problem).toContainText(/config\.json/);
+  await expect(writer.problem).toContainText(/Add the weights/);
   await page.getByRole('button', { name: /^Model:/ }).click();
   await expect(page.getByRole('dialog').getByRole('listitem')).toHaveCount(2);
+});
+
+test('a GGUF file opens by itself; one without a tokenizer says what to add, and is completed by it', async ({
+  page,
+  writer,
+}) => {
+  const chooseFiles = async (files: string | { name: string; mimeType: string; buffer: Buffer }) => {
+    await page.getByRole('button', { name: /^Model:/ }).click();
+    const chooser = page.waitForEvent('filechooser');
+    await page.getByRole('button', { name: 'Open files' }).click();
+    await (await chooser).setFiles(files);
+  };
+  await writer.visit();
+  await chooseFiles(goldenFile('gguf/mamba.gguf'));
+  await writer.modelIs('mamba.gguf');
+  await expect(page.getByRole('contentinfo')).toContainText('Mamba-1');
+  await expect(writer.problem).toContainText('“mamba.gguf” came without a tokenizer');
+  await expect(writer.problem).toContainText('rwkv_vocab_v20230424.txt');
+  await writer.button('Dismiss').click();
+  // One token for each letter, as RWKV's vocabulary files write them.
+  const letters = Array.from({ length: 95 }, (_, i) => JSON.stringify(String.fromCharCode(32 + i)));
+  const vocabulary = letters.map((letter, i) => `${i + 1} ${letter} 1\n`).join('');
+  await chooseFiles({ name: 'rwkv_vocab_v20230424.txt', mimeType: 'text/plain', buffer: Buffer.from(vocabulary) });
+  await expect(writer.problem).toBeEmpty();
+  await writer.modelIs('mamba.gguf');
+  await page.getByRole('button', { name: /^Model:/ }).click();
+  await expect(page.getByRole('dialog').getByRole('listitem')).toHaveCount(3);
 });
 
 test.describe('on a slow line', () => {

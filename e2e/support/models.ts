@@ -10,6 +10,9 @@ export const mamba = 'Fairy Mamba';
 /** The folder of a shipped model. */
 export const shippedModel = (id: string): string => join(import.meta.dirname, '../../models', id);
 
+/** A small file of the engine's own tests. */
+export const goldenFile = (path: string): string => join(import.meta.dirname, '../../tests/golden', path);
+
 /** A copy of a shipped model whose weights end in the middle. */
 export function truncatedModel(id: string): { folder: string; remove: () => void } {
   const parent = mkdtempSync(join(tmpdir(), 'sutra-e2e-'));

@@ -106,7 +106,7 @@ test('broken files have typed errors that name what is wrong', async () => {
       { 'config.json': json({ ...config, hidden_size: 12 }) },
       /./,
     ],
-    ['unsupported', { 'config.json': json({ ...config, model_type: 'llama' }) }, /llama/],
+    ['unsupported', { 'config.json': json({ ...config, model_type: 'gpt2' }) }, /gpt2/],
     ['malformed', { 'model.safetensors': new Uint8Array(1000).fill(255) }, /./],
   ];
   for (const [codes, change, message] of cases)
