@@ -80,8 +80,9 @@ class GgufBytes {
 // Gives the reader what it asks for, in pieces of at most `chunk_bytes`, as long as the file has it.
 inline Status drive(TensorReader& reader, std::span<const std::byte> file, size_t chunk_bytes) {
   for (ByteRange range = reader.wanted(); range.size > 0; range = reader.wanted()) {
-    REQUIRE(range.offset <= file.size());
-    REQUIRE(range.size <= file.size() - range.offset);
+    // No assertion a range: every one is written to the report, and there are millions.
+    if (range.offset > file.size() || range.size > file.size() - range.offset)
+      FAIL("bytes outside of the file are wanted");
     const size_t n = std::min<size_t>(range.size, chunk_bytes);
     SUTRA_TRY(reader.give(file.subspan(static_cast<size_t>(range.offset), n)));
   }

@@ -1,4 +1,5 @@
-// Output buffers for kernel tests: poisoned, with guard bytes on both sides, at any alignment.
+// Output buffers for kernel tests: poisoned, with guard bytes on both sides, at any alignment. Making one also poisons
+// the stack that a kernel called next will use, so that a local it reads before writing is a NaN and not yesterday's 0.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,12 @@
 #include <vector>
 
 namespace sutra::test {
+
+[[gnu::noinline]] inline void poison_stack() {
+  unsigned char below[32 * 1024];
+  std::memset(below, 0xff, sizeof below);
+  asm volatile("" ::"r"(below) : "memory");  // keeps the stores
+}
 
 // n elements of T, every byte 0xff (a NaN as float, -1 as integer), between two runs of guard bytes. The elements
 // start `offset` elements after a 64-byte boundary, so that kernels are also tried on unaligned rows.
@@ -18,6 +25,7 @@ class Guarded {
     const size_t past_boundary = reinterpret_cast<size_t>(storage_.data()) % kAlignment;
     start_ = kAlignment - past_boundary + kGuard + offset * sizeof(T);
     poison();
+    poison_stack();
   }
   Guarded(const Guarded&) = delete;  // a copy would lie at another alignment
   Guarded& operator=(const Guarded&) = delete;

@@ -12,8 +12,9 @@ after(() => rmSync(work, { recursive: true }));
 
 /** @param {{passed: number, failed: number, skipped: number}} cases @param {boolean} ok */
 function count(cases, ok) {
-  const path = join(work, 'report.json');
-  writeFileSync(path, JSON.stringify({ 'test-run': { totals: { 'test-cases': { ...cases, 'fail-but-ok': 0 } } } }));
+  const path = join(work, 'report.xml');
+  const totals = `successes="${cases.passed}" failures="${cases.failed}" expectedFailures="0" skips="${cases.skipped}"`;
+  writeFileSync(path, `<Catch2TestRun>\n  <OverallResultsCases ${totals}/>\n</Catch2TestRun>\n`);
   const { passed, failed, skipped } = readReport('x', path, { ok, how: 'exit status 1' }, readCatch2);
   return { passed, failed, skipped };
 }
@@ -33,7 +34,7 @@ test('a program that ran no test is one failure', () => {
 
 test('a missing or broken report is one failure', () => {
   const ended = { ok: true, how: 'exit status 0' };
-  assert.equal(readReport('x', join(work, 'none.json'), ended, readCatch2).failed, 1);
-  writeFileSync(join(work, 'broken.json'), '{"test-run":');
-  assert.equal(readReport('x', join(work, 'broken.json'), ended, readCatch2).failed, 1);
+  assert.equal(readReport('x', join(work, 'none.xml'), ended, readCatch2).failed, 1);
+  writeFileSync(join(work, 'broken.xml'), '<Catch2TestRun>\n  <TestCase');
+  assert.equal(readReport('x', join(work, 'broken.xml'), ended, readCatch2).failed, 1);
 });

@@ -18,9 +18,8 @@ export async function e2eTests() {
     PLAYWRIGHT_JSON_OUTPUT_NAME: report,
   });
   // A test that passed only when tried again is counted as failed: somebody has to look at it.
-  return readReport('e2e', report, ended, ({ stats }) => ({
-    passed: stats.expected,
-    failed: stats.unexpected + stats.flaky,
-    skipped: stats.skipped,
-  }));
+  return readReport('e2e', report, ended, (text) => {
+    const { stats } = JSON.parse(text);
+    return { passed: stats.expected, failed: stats.unexpected + stats.flaky, skipped: stats.skipped };
+  });
 }

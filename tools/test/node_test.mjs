@@ -25,9 +25,12 @@ export async function nodeTests(name, products) {
   const args = ['--test', '--test-timeout=600000', '--test-concurrency=1', ...reporters.flat()];
   const { node = process.execPath } = setupPaths();
   const ended = runTests(node, [...args, ...tests.map((file) => join(folder, file))]);
-  return readReport(name, report, ended, (counts) => ({
-    passed: counts.passed,
-    failed: counts.failed + counts.cancelled,
-    skipped: counts.skipped + counts.todo,
-  }));
+  return readReport(name, report, ended, (text) => {
+    const counts = JSON.parse(text);
+    return {
+      passed: counts.passed,
+      failed: counts.failed + counts.cancelled,
+      skipped: counts.skipped + counts.todo,
+    };
+  });
 }

@@ -3,7 +3,7 @@
 /**
  * @param {(options: object) => Promise<unknown>} createModule
  * @param {(line: string) => void} show
- * @returns {Promise<string>} the report of the JSON reporter
+ * @returns {Promise<string>} the report of the XML reporter
  */
 export async function runModule(createModule, show) {
   /** @type {string[]} */
@@ -18,7 +18,7 @@ export async function runModule(createModule, show) {
         '--reporter',
         'console::out=%stdout',
         '--reporter',
-        'json::out=%stderr',
+        'xml::out=%stderr',
       ],
       print: show,
       printErr: (/** @type {string} */ line) => report.push(line),

@@ -53,16 +53,16 @@ export function runTests(command, args, env = {}) {
  * Turns a report into counts. A program that failed without saying so in its report counts as one failure, and so does
  * one that ran no test.
  * @param {string} name
- * @param {string} path of the report, JSON
+ * @param {string} path of the report
  * @param {{ok: boolean, how: string}} ended
- * @param {(report: any) => {passed: number, failed: number, skipped: number}} read
+ * @param {(report: string) => {passed: number, failed: number, skipped: number}} read
  * @returns {Counts}
  */
 export function readReport(name, path, ended, read) {
   if (!existsSync(path)) return failure(`${name}: no report (${ended.how})`);
   let counts;
   try {
-    counts = read(JSON.parse(readFileSync(path, 'utf8')));
+    counts = read(readFileSync(path, 'utf8'));
   } catch (error) {
     return failure(`${name}: its report cannot be read (${ended.how}; ${error})`);
   }

@@ -140,6 +140,7 @@ struct GemmFTokens {
     if (n < kPartialSums) {
       pad(from, n, padded);
       from = padded;
+      n = kPartialSums;  // the zeros too: what the piece holds there may be NaN, which times zero is not zero
     } else if constexpr (sizeof(Element) == sizeof(float)) {
       return from;
     }
