@@ -77,9 +77,11 @@ struct Inner {
   template <Precision P>
   static constexpr size_t kTokenTile = 4;
 
+  static const std::byte* unpack(const std::byte* blocks, size_t, std::byte*) { return blocks; }
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
-    const std::byte* tail = args.tail();
+    const std::byte* tail = args.tail;
     for (size_t v = 0; v < 2; ++v) {
       __m256i total[kTokens];
       if constexpr (P == Precision::kA15) {

@@ -13,39 +13,64 @@ __m512i broadcast4(const int8_t* at) {
   return _mm512_set1_epi32(bytes);
 }
 
+__m512i even_columns(__m512i packed) { return _mm512_and_si512(packed, _mm512_set1_epi8(15)); }
+__m512i odd_columns(__m512i packed) { return even_columns(_mm512_srli_epi16(packed, 4)); }
+
+__m512i sum_of(const __m512i (&halves)[1]) { return halves[0]; }
+__m512i sum_of(const __m512i (&halves)[2]) { return _mm512_add_epi32(halves[0], halves[1]); }
+
+template <size_t kPlanes, size_t kTokens>
+constexpr size_t kHalves = kPlanes == 2 && kTokens > 1 ? 1 : 2;
+
 struct Inner {
+  // Sixteen sums: enough to start two products a cycle, each waiting five for the one before it.
   template <Precision P>
-  static constexpr size_t kTokenTile = 4;
+  static constexpr size_t kTokenTile = 8;
+
+  // A weight in each byte: a block's even columns of all rows, then its odd ones.
+  static const std::byte* unpack(const std::byte* blocks, size_t n_blocks, std::byte* out) {
+    for (size_t block = 0; block < n_blocks; ++block) {
+      const __m512i packed = _mm512_loadu_si512(blocks + block * kQ4BlockBytes);
+      _mm512_store_si512(out + block * 2 * kQ4BlockBytes, even_columns(packed));
+      _mm512_store_si512(out + block * 2 * kQ4BlockBytes + kQ4BlockBytes, odd_columns(packed));
+    }
+    return out;
+  }
 
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
-    constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
-    const __m512i mask = _mm512_set1_epi8(15);
-    // Even and odd halves of a block add up separately: shorter chains of dependent products.
-    __m512i even_sum[kTokens][kPlanes] = {};
-    __m512i odd_sum[kTokens][kPlanes] = {};
+    constexpr size_t kPlanes = activation_planes(P);
+    // A15's planes add up separately; A8's halves of a block, for shorter chains of dependent products; one token's both.
+    __m512i sum[kTokens][kPlanes][kHalves<kPlanes, kTokens>] = {};
     for (size_t block = 0; block < args.n_blocks; ++block) {
       const size_t k = args.first + block * kQ4BlockColumns;
-      const __m512i packed = _mm512_loadu_si512(args.blocks + block * kQ4BlockBytes);
-      const __m512i even = _mm512_and_si512(packed, mask);
-      const __m512i odd = _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask);
+      __m512i weights[2];
+      if constexpr (kTokens == 1) {
+        const __m512i packed = _mm512_loadu_si512(args.blocks + block * kQ4BlockBytes);
+        weights[0] = even_columns(packed);
+        weights[1] = odd_columns(packed);
+      } else {
+        for (size_t half = 0; half < 2; ++half) {
+          weights[half] = _mm512_load_si512(args.blocks + (block * 2 + half) * kQ4BlockBytes);
+        }
+      }
       for (size_t t = 0; t < kTokens; ++t) {
         const int8_t* x = args.x.bytes[t] + k * kPlanes;
         for (size_t p = 0; p < kPlanes; ++p) {
-          even_sum[t][p] = _mm512_dpbusd_epi32(even_sum[t][p], even, broadcast4(x + p * 8));
-          odd_sum[t][p] = _mm512_dpbusd_epi32(odd_sum[t][p], odd, broadcast4(x + p * 8 + 4));
+          for (size_t half = 0; half < 2; ++half) {
+            __m512i& to = sum[t][p][half % kHalves<kPlanes, kTokens>];
+            to = _mm512_dpbusd_epi32(to, weights[half], broadcast4(x + p * 8 + half * 4));
+          }
         }
       }
     }
-    const std::byte* tail = args.tail();
+    const std::byte* tail = args.tail;
     const __m512 scales = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(tail)));
     const __m512i zeros =
         _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tail + kQ4TileRows * 2)));
     for (size_t t = 0; t < kTokens; ++t) {
-      __m512i total = _mm512_add_epi32(even_sum[t][0], odd_sum[t][0]);
-      if constexpr (kPlanes == 2) {
-        total = _mm512_add_epi32(_mm512_slli_epi32(total, 7), _mm512_add_epi32(even_sum[t][1], odd_sum[t][1]));
-      }
+      __m512i total = sum_of(sum[t][0]);
+      if constexpr (kPlanes == 2) total = _mm512_add_epi32(_mm512_slli_epi32(total, 7), sum_of(sum[t][1]));
       const __m512i x_sum = _mm512_set1_epi32(args.x.sums[t][args.group]);
       const __m512i integer = _mm512_sub_epi32(total, _mm512_mullo_epi32(zeros, x_sum));
       const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(args.x.scales[t][args.group]));

@@ -15,12 +15,14 @@ struct Inner {
   template <Precision P>
   static constexpr size_t kTokenTile = 4;
 
+  static const std::byte* unpack(const std::byte* blocks, size_t, std::byte*) { return blocks; }
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     constexpr size_t kPlanes = P == Precision::kA15 ? 2 : 1;
     // Row vectors in one pass: at most 16 accumulators of the 32 registers.
     constexpr size_t kVectors = 16 / (kTokens * kPlanes) < 4 ? 16 / (kTokens * kPlanes) : 4;
-    const std::byte* tail = args.tail();
+    const std::byte* tail = args.tail;
     for (size_t v0 = 0; v0 < 4; v0 += kVectors) {
       int32x4_t sum[kTokens][kPlanes][kVectors] = {};
       for (size_t block = 0; block < args.n_blocks; ++block) {

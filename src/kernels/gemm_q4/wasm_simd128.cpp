@@ -58,15 +58,17 @@ struct Inner {
   template <Precision P>
   static constexpr size_t kTokenTile = 4;
 
+  static const std::byte* unpack(const std::byte* blocks, size_t, std::byte*) { return blocks; }
+
   // Both precisions read the same 16-bit pairs.
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     constexpr size_t kVectors = 4 / kTokens;
     alignas(16) int32_t sums[kTokens * kQ4TileRows];
     for (size_t v = 0; v < 4; v += kVectors) {
-      dot_blocks<kTokens, kVectors>(args.blocks + v * 16, args.tail(), args.x.pairs, args.first, sums + v * 4);
+      dot_blocks<kTokens, kVectors>(args.blocks + v * 16, args.tail, args.x.pairs, args.first, sums + v * 4);
     }
-    add_group(args.tail(), sums, args.x.sums, args.x.scales, args.group, out);
+    add_group(args.tail, sums, args.x.sums, args.x.scales, args.group, out);
   }
 };
 

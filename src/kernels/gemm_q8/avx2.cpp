@@ -17,11 +17,13 @@ struct Inner {
   template <Precision P>
   static constexpr size_t kTokenTile = 4;
 
+  static const std::byte* unpack(const std::byte* blocks, size_t, std::byte*) { return blocks; }
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
     // Eight sums at most: one a row vector, of four rows with two partial sums each.
     constexpr size_t kVectors = kTokens == 4 ? 2 : 4;
-    const std::byte* const end = args.tail();
+    const std::byte* const end = args.tail;
     for (size_t v0 = 0; v0 < 4; v0 += kVectors) {
       __m256i sum[kTokens][kVectors] = {};
       const int16_t* x[kTokens];

@@ -18,11 +18,13 @@ struct Inner {
   template <Precision P>
   static constexpr size_t kTokenTile = 4;
 
+  static const std::byte* unpack(const std::byte* blocks, size_t, std::byte*) { return blocks; }
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
     __m512i high[kTokens][2] = {};
     __m512i low[kTokens][2] = {};
-    const std::byte* const end = args.tail();
+    const std::byte* const end = args.tail;
     size_t at = args.first * 2;
     for (const std::byte* block = args.blocks; block < end; block += Q8View::kBlockBytes, at += 16) {
       for (size_t half = 0; half < 2; ++half) {

@@ -11,11 +11,13 @@ struct Inner {
   template <Precision P>
   static constexpr size_t kTokenTile = 4;
 
+  static const std::byte* unpack(const std::byte* blocks, size_t, std::byte*) { return blocks; }
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
     // At most 16 accumulators of the 32 registers.
     constexpr size_t kVectors = kTokens == 4 ? 2 : 4;
-    const std::byte* const end = args.tail();
+    const std::byte* const end = args.tail;
     for (size_t v0 = 0; v0 < 4; v0 += kVectors) {
       int32x4_t high[kTokens][kVectors] = {};
       int32x4_t low[kTokens][kVectors] = {};

@@ -6,6 +6,7 @@
 
 #include "kernels/gemm_q8/variants.h"
 #include "kernels/gemm_q8/wasm_common.h"
+#include "kernels/simd/keep_order_wasm.h"
 #include "kernels/tile_loop.h"
 
 namespace sutra::kernels::relaxed {
@@ -17,25 +18,29 @@ v128_t dot(v128_t weights, const int8_t* x, v128_t sum) {
 
 struct Inner {
   template <Precision P>
-  static constexpr size_t kTokenTile = 4;
+  static constexpr size_t kTokenTile = 6;
+
+  static const std::byte* unpack(const std::byte* blocks, size_t, std::byte*) { return blocks; }
 
   template <Precision P, size_t kTokens>
   [[gnu::noinline]] static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
-    // Eight sums: four row vectors of one token, two of two, one of four; each in two planes.
-    constexpr size_t kVectors = 4 / kTokens;
+    // One token: eight sums, four row vectors in two planes. Several: twelve, one row vector (gemm_q4/wasm_relaxed.cpp).
+    constexpr size_t kVectors = kTokens == 1 ? 4 : 1;
     for (size_t v0 = 0; v0 < 4; v0 += kVectors) {
       v128_t high[kTokens][kVectors] = {};
       v128_t low[kTokens][kVectors] = {};
       const int8_t* x[kTokens];
       for (size_t t = 0; t < kTokens; ++t) x[t] = args.x.bytes[t] + args.first * 2;
-      const std::byte* const end = args.tail();
+      const std::byte* const end = args.tail;
       for (const std::byte* block = args.blocks; block < end; block += Q8View::kBlockBytes) {
         for (size_t half = 0; half < 2; ++half) {
           for (size_t v = 0; v < kVectors; ++v) {
             const v128_t weights = wasm_v128_load(block + half * 64 + (v0 + v) * 16);
             for (size_t t = 0; t < kTokens; ++t) {
               high[t][v] = dot(weights, x[t] + half * 4, high[t][v]);
+              keep_order(high[t][v]);
               low[t][v] = dot(weights, x[t] + 8 + half * 4, low[t][v]);
+              keep_order(low[t][v]);
             }
           }
         }

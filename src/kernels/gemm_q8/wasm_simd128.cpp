@@ -12,6 +12,8 @@ struct Inner {
   template <Precision P>
   static constexpr size_t kTokenTile = 4;
 
+  static const std::byte* unpack(const std::byte* blocks, size_t, std::byte*) { return blocks; }
+
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
     // Eight sums: a row vector needs two, each with two partial sums of two rows.
@@ -21,7 +23,7 @@ struct Inner {
       v128_t last_rows[kTokens][kVectors] = {};
       const int16_t* x[kTokens];
       for (size_t t = 0; t < kTokens; ++t) x[t] = args.x.pairs[t] + args.first;
-      const std::byte* const end = args.tail();
+      const std::byte* const end = args.tail;
       for (const std::byte* half = args.blocks; half < end; half += Q8View::kBlockBytes / 2) {
         for (size_t v = 0; v < kVectors; ++v) {
           const v128_t weights = wasm_v128_load(half + (v0 + v) * 16);
