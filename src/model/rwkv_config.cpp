@@ -46,7 +46,8 @@ Result<Rwkv5Config> read_rwkv5(const JsonObject& json) {
   SUTRA_TRY(read_rwkv_sizes(json, c));
   SUTRA_TRY(read_rwkv_heads(json, c));
   SUTRA_ASSIGN(c.dim_ffn, width_or(json, "intermediate_size", c.n_embd * 7 / 2 / 32 * 32));
-  SUTRA_ASSIGN(const std::string version, json.optional_string("model_version", "5_2"));
+  SUTRA_ASSIGN(const std::string text, json.optional_string("model_version", "5_2"));
+  const std::string_view version = text;
   if (version != "5" && version != "5_1" && version != "5_2") {
     return fail(ErrorCode::kUnsupported, "config.json: 'model_version' must be \"5\", \"5_1\" or \"5_2\", found \"",
                 printable(version), "\"");
