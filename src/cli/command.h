@@ -51,6 +51,7 @@ Run add_logits(CLI::App& app);
 Run add_state(CLI::App& app);
 Run add_tokenize(CLI::App& app);
 Run add_quantize(CLI::App& app);
+Run add_convert(CLI::App& app);
 Run add_perplexity(CLI::App& app);
 Run add_init(CLI::App& app);
 Run add_inspect(CLI::App& app);

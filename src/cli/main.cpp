@@ -22,6 +22,7 @@ constexpr Command kCommands[] = {
     {"state", "write, read and continue from a saved state", sutra::cli::add_state},
     {"tokenize", "text to ids and back: JSON lines on stdin to JSON lines on stdout", sutra::cli::add_tokenize},
     {"quantize", "write a model in the 4-bit AWQ layout", sutra::cli::add_quantize},
+    {"convert", "write a model as safetensors or GGUF", sutra::cli::add_convert},
     {"perplexity", "perplexity of a text", sutra::cli::add_perplexity},
     {"init", "write a randomly initialised model of any shape", sutra::cli::add_init},
     {"inspect", "metadata and tensor table of a file, without loading the weights", sutra::cli::add_inspect},

@@ -19,7 +19,6 @@ constexpr uint64_t kLeastTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 constexpr uint64_t kLeastStringBytes = 8;
 constexpr uint64_t kMaxKeyBytes = 65535;
 constexpr uint32_t kMaxDims = 4;
-constexpr uint64_t kDefaultAlignment = 32;
 constexpr uint64_t kMinAlignment = 8;
 constexpr uint64_t kMaxAlignment = uint64_t{1} << 20;
 
@@ -61,6 +60,12 @@ Result<GgufType> type_of(std::string_view key, uint32_t number) {
 }
 
 }  // namespace
+
+std::optional<uint32_t> gguf_tensor_type(Dtype dtype) {
+  const auto type = std::ranges::find(kTensorTypes, dtype, &TensorType::dtype);
+  if (type == std::end(kTensorTypes)) return std::nullopt;
+  return type->number;
+}
 
 // Reads from the bytes that are here, of a file of which `file_left` bytes follow. What is not here yet reads as zero
 // and ok() is false; what the file cannot hold is an error.
@@ -293,7 +298,7 @@ Status GgufHeaderParser::end_keys() {
   const auto twice = find_twice(header_.metadata.entries(), [](const auto& e) { return std::string_view(e.first); });
   if (twice) return fail(ErrorCode::kMalformed, "metadata '", printable(*twice), "' is there twice");
   SUTRA_ASSIGN(const std::optional<uint64_t> alignment, header_.metadata.find_uint("general.alignment"));
-  alignment_ = alignment.value_or(kDefaultAlignment);
+  alignment_ = alignment.value_or(uint64_t{kGgufAlignment});
   if (!std::has_single_bit(alignment_) || alignment_ < kMinAlignment || alignment_ > kMaxAlignment) {
     return fail(ErrorCode::kMalformed, "general.alignment: expected a power of two from ", kMinAlignment, " to ",
                 kMaxAlignment, ", found ", alignment_);

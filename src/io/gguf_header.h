@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,12 +34,16 @@ inline constexpr uint64_t kMaxGgufHeaderBytes = uint64_t{1} << 25;
 inline constexpr uint64_t kMaxGgufStringBytes = uint64_t{1} << 22;
 inline constexpr uint64_t kMaxGgufNameBytes = 64;  // of tensors, the format's own
 inline constexpr uint64_t kGgufStartBytes = 24;
+inline constexpr size_t kGgufAlignment = 32;  // where general.alignment is not given
 
 struct GgufHeader {
   GgufMetadata metadata;
   std::vector<TensorEntry> tensors;  // in the order of their bytes; dimensions outermost first
   uint64_t data_offset = 0;          // of what TensorEntry::begin and end count from
 };
+
+// The format's number of a tensor's type; nothing for those that GGUF does not have.
+std::optional<uint32_t> gguf_tensor_type(Dtype dtype);
 
 class GgufHeaderParser {
  public:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "base/assert.h"
 
@@ -113,6 +114,21 @@ std::string GgufArray::spell(size_t i) const {
     case GgufType::kArray: break;
   }
   return {};
+}
+
+void GgufMetadata::add_texts(std::string key, const std::vector<std::string>& values) {
+  GgufArray array{GgufType::kString, {}, {}};
+  for (const std::string& value : values) {
+    const auto bytes = std::as_bytes(std::span(value));
+    array.bytes.insert(array.bytes.end(), bytes.begin(), bytes.end());
+    array.ends.push_back(static_cast<uint32_t>(array.bytes.size()));
+  }
+  add(std::move(key), {GgufType::kArray, std::move(array)});
+}
+
+void GgufMetadata::add_i32s(std::string key, const std::vector<int32_t>& values) {
+  const auto bytes = std::as_bytes(std::span(values));
+  add(std::move(key), {GgufType::kArray, GgufArray{GgufType::kI32, {bytes.begin(), bytes.end()}, {}}});
 }
 
 const GgufValue* GgufMetadata::find(std::string_view key) const {

@@ -78,6 +78,13 @@ class GgufMetadata {
   [[nodiscard]] const std::vector<std::pair<std::string, GgufValue>>& entries() const { return entries_; }
   void reserve(size_t n) { entries_.reserve(n); }
   void add(std::string key, GgufValue value) { entries_.emplace_back(std::move(key), std::move(value)); }
+  // For writers, in the types that llama.cpp's own have.
+  void add_text(std::string key, std::string value) { add(std::move(key), {GgufType::kString, std::move(value)}); }
+  void add_u32(std::string key, uint32_t value) { add(std::move(key), {GgufType::kU32, uint64_t{value}}); }
+  void add_f32(std::string key, float value) { add(std::move(key), {GgufType::kF32, static_cast<double>(value)}); }
+  void add_bool(std::string key, bool value) { add(std::move(key), {GgufType::kBool, value}); }
+  void add_texts(std::string key, const std::vector<std::string>& values);
+  void add_i32s(std::string key, const std::vector<int32_t>& values);
 
  private:
   std::vector<std::pair<std::string, GgufValue>> entries_;

@@ -15,10 +15,13 @@
 // Source: llama.cpp, gguf-py/gguf/constants.py and tensor_mapping.py (names), conversion/ (shapes).
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "io/gguf_header.h"
+#include "io/gguf_metadata.h"
 #include "model/config.h"
 #include "quant/weight_map.h"
 
@@ -31,5 +34,25 @@ Result<std::string> gguf_config(const GgufHeader& header);
 // Renames and reshapes all of them, for the config of the same file. Names that are not the architecture's stay.
 // kShapeMismatch: a tensor whose shape cannot become the stated one; kMalformed: two tensors get the same name.
 Status rename_gguf(const ModelConfig& config, WeightMap& weights);
+
+// A tensor as it is to be written.
+struct GgufTensor {
+  // Matrices in the dtype asked for. Those that llama.cpp never quantises, low-rank pairs and what makes Mamba's steps, in
+  // two bytes at least; everything else in float32, which its operations want.
+  enum class Stored : uint8_t { kFloats, kLowRank, kMatrix };
+
+  std::string name;
+  Shape shape;
+  std::vector<std::string> sources;  // tensors of the model, one after the other
+  Stored stored = Stored::kFloats;
+  bool is_minus_exp = false;  // of the source's values
+};
+
+// What a model's weights, under the names its code asks for, become. kUnsupported: an architecture that is not written, a
+// tensor that has no place, a matrix that is quantised.
+Result<std::vector<GgufTensor>> gguf_tensors(const ModelConfig& config, const WeightMap& weights);
+
+// The metadata but for the tokenizer's. kUnsupported: an architecture that is not written, or a variant of one.
+Status write_gguf_metadata(const ModelConfig& config, GgufMetadata& out);
 
 }  // namespace sutra

@@ -1,6 +1,9 @@
 #include "quant/ggml_blocks.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/assert.h"
 #include "base/half.h"
@@ -109,6 +112,34 @@ Dequantize function_for(Dtype dtype) {
   }
 }
 
+// Stores d and returns 1 / d, or 0 where that may be infinite.
+float put_scale(float d, std::byte* block) {
+  const uint16_t half = f32_to_f16(d);
+  std::memcpy(block, &half, sizeof half);
+  return std::fabs(d) >= std::numeric_limits<float>::min() ? 1.0f / d : 0.0f;
+}
+
+float largest_of(const float* values) {
+  return *std::max_element(values, values + 32, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+}
+
+void quantize_q8_0(const float* values, std::byte* block) {
+  const float inverse = put_scale(std::fabs(largest_of(values)) / 127.0f, block);
+  for (size_t i = 0; i < 32; ++i) {
+    block[sizeof(uint16_t) + i] = static_cast<std::byte>(static_cast<int8_t>(std::round(values[i] * inverse)));
+  }
+}
+
+void quantize_q4_0(const float* values, std::byte* block) {
+  const float inverse = put_scale(largest_of(values) / -8.0f, block);
+  const auto nibble = [&](float value) {
+    return std::min(static_cast<unsigned>(value * inverse + 8.5f), 15u);  // −8…8, half up
+  };
+  for (size_t i = 0; i < 16; ++i) {
+    block[sizeof(uint16_t) + i] = static_cast<std::byte>(nibble(values[i]) | nibble(values[i + 16]) << 4u);
+  }
+}
+
 }  // namespace
 
 void dequantize_blocks(Dtype dtype, std::span<const std::byte> blocks, std::span<float> out) {
@@ -118,6 +149,17 @@ void dequantize_blocks(Dtype dtype, std::span<const std::byte> blocks, std::span
   SUTRA_ASSERT(blocks.size() == out.size() / size.n_elements * size.n_bytes);
   for (size_t i = 0; i < out.size() / size.n_elements; ++i) {
     dequantize(blocks.data() + i * size.n_bytes, out.data() + i * size.n_elements);
+  }
+}
+
+void quantize_blocks(Dtype dtype, std::span<const float> values, std::span<std::byte> out) {
+  const BlockSize size = block_size(dtype);
+  SUTRA_ASSERT(can_quantize_blocks(dtype) && values.size() % size.n_elements == 0);
+  SUTRA_ASSERT(out.size() == values.size() / size.n_elements * size.n_bytes);
+  for (size_t i = 0; i < values.size() / size.n_elements; ++i) {
+    const float* const from = values.data() + i * size.n_elements;
+    std::byte* const to = out.data() + i * size.n_bytes;
+    dtype == Dtype::kQ8_0 ? quantize_q8_0(from, to) : quantize_q4_0(from, to);
   }
 }
 

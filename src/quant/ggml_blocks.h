@@ -32,6 +32,13 @@ namespace sutra {
 // out.size() elements from as many blocks; they may be NaN or infinite where a scale is. Precondition: is_block(dtype).
 void dequantize_blocks(Dtype dtype, std::span<const std::byte> blocks, std::span<float> out);
 
+// The block types that are written.
+constexpr bool can_quantize_blocks(Dtype dtype) { return dtype == Dtype::kQ4_0 || dtype == Dtype::kQ8_0; }
+// Finite values as blocks, by ggml's rules: Q8_0 d = max |w| / 127; Q4_0 d = w / −8 of the w that is largest in
+// magnitude. q is rounded with the d of float32, which is then stored in binary16. Blocks whose
+// d is subnormal become zero. Preconditions: can_quantize_blocks(dtype); values.size() is whole blocks and `out` theirs.
+void quantize_blocks(Dtype dtype, std::span<const float> values, std::span<std::byte> out);
+
 // A tensor of floats or of blocks as F32. kDtypeMismatch for integers, kNonFinite for blocks with NaN or infinity.
 Result<Tensor> widen(const TensorView& source);
 

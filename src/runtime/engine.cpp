@@ -58,8 +58,12 @@ Result<ModelLoader> ModelLoader::create(const LoadOptions& options) {
 Status ModelLoader::set_config(std::span<const std::byte> json, std::span<const std::string> overrides) {
   if (weights_) return fail(ErrorCode::kInvalidArgument, "config.json was given after weights");
   overrides_.assign(overrides.begin(), overrides.end());
-  if (json.empty()) return {};
-  SUTRA_ASSIGN(config_, parse_config(as_text(json), overrides_));
+  return json.empty() ? Status() : read_config(as_text(json));
+}
+
+Status ModelLoader::read_config(std::string_view json) {
+  SUTRA_ASSIGN(config_, parse_config(json, overrides_));
+  config_json_ = json;
   return {};
 }
 
@@ -98,7 +102,7 @@ Status ModelLoader::feed(std::span<const std::byte> bytes) {
 Status ModelLoader::use_gguf_header(const GgufHeader& header) {
   is_gguf_ = true;
   SUTRA_ASSIGN(const std::string json, gguf_config(header));
-  SUTRA_ASSIGN(config_, parse_config(json, overrides_));
+  SUTRA_TRY(read_config(json));
   if (tokenizer_) return {};
   auto tokenizer = gguf_tokenizer(header.metadata);
   if (tokenizer) {
@@ -118,7 +122,7 @@ Status ModelLoader::end_file() {
   return status;
 }
 
-Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
+Status ModelLoader::use_published_names() {
   if (!weights_) return fail(ErrorCode::kNotFound, "no weight file was given");
   if (file_) return fail(ErrorCode::kTruncated, "the last weight file has not ended");
   if (is_gguf_) {
@@ -127,13 +131,24 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
     SUTRA_TRY(use_blinkdl_names(*weights_));
     if (!config_) {
       SUTRA_ASSIGN(const std::string json, blinkdl_config(*weights_));
-      SUTRA_ASSIGN(config_, parse_config(json, overrides_));
+      SUTRA_TRY(read_config(json));
     }
-    SUTRA_TRY(adapt_blinkdl(*weights_));
+    // Versions 4 to 6 are published under BlinkDL's names.
+    if (std::holds_alternative<Rwkv7Config>(config_->architecture)) SUTRA_TRY(adapt_blinkdl(*weights_));
   }
   if (!config_)
     return fail(ErrorCode::kNotFound, "config.json was not given, and the weights' names do not replace it");
-  SUTRA_TRY(rename_mamba_ssm(*config_, *weights_));
+  return rename_mamba_ssm(*config_, *weights_);
+}
+
+Result<ModelWeights> ModelLoader::finish_weights() {
+  SUTRA_TRY(use_published_names());
+  return ModelWeights{std::move(*config_), std::move(config_json_), std::move(*weights_)};
+}
+
+Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
+  SUTRA_TRY(use_published_names());
+  if (has_blinkdl_names(*weights_)) SUTRA_TRY(adapt_blinkdl(*weights_));
   if (tokenizer_ && tokenizer_->vocab_size() > config_->vocab_size()) {
     return fail(ErrorCode::kInvalidArgument, "the tokenizer has ids up to ", tokenizer_->vocab_size() - 1,
                 ", the model's vocabulary ends at ", config_->vocab_size() - 1, ": they do not belong together");

@@ -81,6 +81,13 @@ class Engine {
   std::unique_ptr<Workspace> workspace_;
 };
 
+// A model's weights under the names of published checkpoints (model/parameters.h), and what is known about them.
+struct ModelWeights {
+  ModelConfig config;
+  std::string config_json;  // what `config` was read from, without the overrides
+  WeightMap weights;
+};
+
 // Loads a model from bytes: config, optionally a tokenizer, then each weight file in turn, in any format of
 // io/tensor_file.h. No file is ever held whole. After an error the loader is dead; nothing else is touched.
 class ModelLoader {
@@ -104,12 +111,17 @@ class ModelLoader {
 
   // Builds the model and returns the engine. Needs every weight file.
   Result<std::shared_ptr<const Engine>> finish();
+  // Instead of finish(): the weights alone. With LoadOptions::exact they are as the files have them.
+  Result<ModelWeights> finish_weights();
 
  private:
   ModelLoader() = default;
   Status use_gguf_header(const GgufHeader& header);
+  Status read_config(std::string_view json);
+  Status use_published_names();
   LoadOptions options_;
   std::optional<ModelConfig> config_;
+  std::string config_json_;
   std::vector<std::string> overrides_;
   std::optional<text::Tokenizer> tokenizer_;
   std::string why_no_tokenizer_;

@@ -221,6 +221,76 @@ Result<text::Tokenizer> load_bpe(const GgufMetadata& metadata, const Tokens& tok
   return text::Tokenizer::from_tables(file);
 }
 
+// Tokens of a file to be written, by id.
+struct TokenColumn {
+  std::vector<std::string> texts;
+  std::vector<int32_t> types;
+
+  explicit TokenColumn(size_t n) : texts(n), types(n, static_cast<int32_t>(TokenType::kUnused)) {
+    for (size_t id = 0; id < n; ++id) texts[id] = concat("[PAD", id, "]");
+  }
+  void set(int32_t id, std::string text, TokenType type) {
+    texts[static_cast<size_t>(id)] = std::move(text);
+    types[static_cast<size_t>(id)] = static_cast<int32_t>(type);
+  }
+  void write(GgufMetadata& out) const {
+    out.add_texts("tokenizer.ggml.tokens", texts);
+    out.add_i32s("tokenizer.ggml.token_type", types);
+  }
+};
+
+void write_world(const text::Tokenizer& tokenizer, size_t vocab_size, GgufMetadata& out) {
+  TokenColumn tokens(vocab_size);
+  // Id 0 ends texts and is no token of the vocabulary.
+  tokens.set(0, "<s>", TokenType::kControl);
+  for (int32_t id = 1; id < static_cast<int32_t>(tokenizer.vocab_size()); ++id) {
+    const std::string_view bytes = tokenizer.token_bytes(id);
+    if (!bytes.empty()) tokens.set(id, text::escape_token(bytes), TokenType::kNormal);
+  }
+  out.add_text("tokenizer.ggml.model", "rwkv");
+  tokens.write(out);
+}
+
+// The name in kGpt2Rules that says what the file does.
+Result<std::string_view> pre_tokenizer_name(const JsonTree& root) {
+  const auto type_of = [](const JsonTree* part) {
+    const JsonTree* const type = part == nullptr ? nullptr : part->find("type");
+    const std::string* const text = type == nullptr ? nullptr : type->get<std::string>();
+    return text == nullptr ? std::string_view() : std::string_view(*text);
+  };
+  const JsonTree* const normalizer = root.find("normalizer");
+  const JsonTree* const pre = root.find("pre_tokenizer");
+  const JsonTree* const prefix = pre == nullptr ? nullptr : pre->find("add_prefix_space");
+  const bool has_prefix = prefix != nullptr && prefix->get<bool>() != nullptr && *prefix->get<bool>();
+  if (type_of(pre) != "ByteLevel" || has_prefix) {
+    return fail(ErrorCode::kUnsupported, "the tokenizer's rule for words has no name in GGUF files that we write");
+  }
+  return normalizer == nullptr ? std::string_view("gpt-2") : std::string_view("mpt");
+}
+
+Status write_bpe(const text::TokenizerFile& file, size_t vocab_size, GgufMetadata& out) {
+  SUTRA_ASSIGN(const std::string_view pre, pre_tokenizer_name(file.root));
+  TokenColumn tokens(vocab_size);
+  for (const auto& token : file.vocab) tokens.set(token.id, std::string(file.text(token)), TokenType::kNormal);
+  SUTRA_ASSIGN(const JsonTree* const added, text::get_array(file.root, "tokenizer.json", "added_tokens"));
+  if (added != nullptr) {
+    for (const JsonTree& token : added->items) {
+      SUTRA_ASSIGN(const int32_t id, text::get_index(token, "added_tokens", "id", text::kMaxVocab));
+      SUTRA_ASSIGN(const std::string_view content, text::get_string(token, "added_tokens", "content"));
+      SUTRA_ASSIGN(const bool is_special, text::get_bool(token, "added_tokens", "special", false));
+      tokens.set(id, std::string(content), is_special ? TokenType::kControl : TokenType::kUserDefined);
+    }
+  }
+  std::vector<std::string> merges;
+  merges.reserve(file.merges.size());
+  for (const auto& merge : file.merges) merges.push_back(concat(file.left(merge), " ", file.right(merge)));
+  out.add_text("tokenizer.ggml.model", "gpt2");
+  out.add_text("tokenizer.ggml.pre", std::string(pre));
+  tokens.write(out);
+  out.add_texts("tokenizer.ggml.merges", merges);
+  return {};
+}
+
 }  // namespace
 
 Result<text::Tokenizer> gguf_tokenizer(const GgufMetadata& metadata) {
@@ -230,6 +300,20 @@ Result<text::Tokenizer> gguf_tokenizer(const GgufMetadata& metadata) {
   if (model == "gpt2") return load_bpe(metadata, tokens);
   return fail(ErrorCode::kUnsupported, "its tokenizer is of the kind '", printable(model.value_or("")),
               "'; 'gpt2' and 'rwkv' are supported");
+}
+
+Status write_gguf_tokenizer(std::span<const std::byte> file, size_t vocab_size, GgufMetadata& out) {
+  SUTRA_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::from_file(file));
+  if (tokenizer.vocab_size() > vocab_size) {
+    return fail(ErrorCode::kInvalidArgument, "the tokenizer has ids up to ", tokenizer.vocab_size() - 1,
+                ", the model's vocabulary ends at ", vocab_size - 1, ": they do not belong together");
+  }
+  if (text::looks_like_world_vocabulary(file)) {
+    write_world(tokenizer, vocab_size, out);
+    return {};
+  }
+  SUTRA_ASSIGN(const text::TokenizerFile tables, text::read_tokenizer_file(file));
+  return write_bpe(tables, vocab_size, out);
 }
 
 }  // namespace sutra

@@ -7,6 +7,9 @@
 // no tokens.
 #pragma once
 
+#include <cstddef>
+#include <span>
+
 #include "base/error.h"
 #include "io/gguf_metadata.h"
 #include "text/tokenizer.h"
@@ -18,5 +21,10 @@ namespace sutra {
 // beyond them, a byte token that is not <0xHH>, a precompiled_charsmap whose parts do not fit it, and the errors of
 // text::Tokenizer.
 Result<text::Tokenizer> gguf_tokenizer(const GgufMetadata& metadata);
+
+// The other way: a tokenizer.json or World vocabulary as metadata for a model of `vocab_size` ids, those without a token
+// filled up. kUnsupported: a tokenizer.json that cuts words by another rule than GPT-2's, for which GGUF has no name that is
+// certain; kInvalidArgument: more tokens than the model has ids; and the errors of text::Tokenizer.
+Status write_gguf_tokenizer(std::span<const std::byte> file, size_t vocab_size, GgufMetadata& out);
 
 }  // namespace sutra

@@ -84,6 +84,16 @@ Result<ModelPaths> find_in_folder(const std::string& folder) {
   return paths;
 }
 
+Result<ModelLoader> loader_with_config(const ModelPaths& paths, const FolderOptions& options) {
+  SUTRA_ASSIGN(ModelLoader loader, ModelLoader::create(options.load));
+  std::string config;
+  if (!paths.config.empty()) {
+    SUTRA_ASSIGN(config, read_text_file(paths.config, kMaxConfigBytes));
+  }
+  SUTRA_TRY(loader.set_config(bytes_of(config), options.overrides));
+  return loader;
+}
+
 }  // namespace
 
 Result<ModelPaths> find_model(const std::string& path) {
@@ -100,6 +110,12 @@ Result<ModelPaths> find_model(const std::string& path) {
   return paths;
 }
 
+Result<ModelWeights> load_model_weights(const ModelPaths& paths, const FolderOptions& options) {
+  SUTRA_ASSIGN(ModelLoader loader, loader_with_config(paths, options));
+  for (const std::string& weights : paths.weights) SUTRA_TRY(feed_file(weights, loader));
+  return loader.finish_weights();
+}
+
 Result<text::Tokenizer> load_tokenizer(const std::string& path) {
   if (!is_folder(path)) {
     SUTRA_ASSIGN(const bool is_gguf, is_gguf_file(path));
@@ -111,12 +127,7 @@ Result<text::Tokenizer> load_tokenizer(const std::string& path) {
 
 Result<std::shared_ptr<const Engine>> load_model_folder(const std::string& path, const FolderOptions& options) {
   SUTRA_ASSIGN(const ModelPaths paths, find_model(path));
-  SUTRA_ASSIGN(ModelLoader loader, ModelLoader::create(options.load));
-  std::string config;
-  if (!paths.config.empty()) {
-    SUTRA_ASSIGN(config, read_text_file(paths.config, kMaxConfigBytes));
-  }
-  SUTRA_TRY(loader.set_config(bytes_of(config), options.overrides));
+  SUTRA_ASSIGN(ModelLoader loader, loader_with_config(paths, options));
   const std::string& tokenizer = options.tokenizer_path.empty() ? paths.tokenizer : options.tokenizer_path;
   if (!tokenizer.empty()) {
     SUTRA_ASSIGN(const std::string text, read_tokenizer_text(tokenizer));

@@ -31,6 +31,9 @@ struct FolderOptions {
 // Reads the model in pieces of kFileChunkBytes. Errors: those of ModelLoader, kNotFound, kIo.
 Result<std::shared_ptr<const Engine>> load_model_folder(const std::string& path, const FolderOptions& options);
 
+// The weights alone, without a tokenizer.
+Result<ModelWeights> load_model_weights(const ModelPaths& paths, const FolderOptions& options);
+
 // A tokenizer file, a folder that holds one (kTokenizerNames), or a GGUF file with one in its metadata.
 Result<text::Tokenizer> load_tokenizer(const std::string& path);
 

@@ -164,4 +164,28 @@ std::optional<std::string> unescape_token(std::string_view repr) {
   return out;
 }
 
+std::string escape_token(std::string_view bytes) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  // repr quotes with ', unless that alone would need a backslash.
+  const bool has_single_quotes = bytes.contains('"') || !bytes.contains('\'');
+  std::string out;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\\' || (c == '\'' && has_single_quotes)) {
+      out += {'\\', c};
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (byte < 0x20 || byte >= 0x7f) {
+      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 }  // namespace sutra::text

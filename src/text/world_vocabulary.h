@@ -36,5 +36,7 @@ Status load_byte_tokens(std::span<const ByteToken> tokens, TokenizerData& data);
 // The bytes of a token in the spelling of Python's repr, without its quotes; nothing for an escape that repr does not
 // write. GGUF files have them so.
 std::optional<std::string> unescape_token(std::string_view repr);
+// Its inverse.
+std::string escape_token(std::string_view bytes);
 
 }  // namespace sutra::text

@@ -71,6 +71,20 @@ TEST_CASE("every block type gives gguf-py's values, bit for bit") {
   }
 }
 
+TEST_CASE("values become gguf-py's blocks, bit for bit") {
+  const TensorMap golden = value_of(test::load_gguf(test::read_bytes(test::golden_path("gguf/quantized.gguf"))));
+  const auto values = golden.find("values")->as<float>();
+  for (const Dtype dtype : {Dtype::kQ4_0, Dtype::kQ8_0}) {
+    CAPTURE(dtype_name(dtype));
+    const Tensor& expected = *golden.find(dtype_name(dtype));
+    std::vector<std::byte> blocks(expected.bytes().size());
+    quantize_blocks(dtype, values, blocks);
+    size_t n_different = 0;
+    for (size_t i = 0; i < blocks.size(); ++i) n_different += size_t{blocks[i] != expected.bytes()[i]};
+    CHECK(n_different == 0);
+  }
+}
+
 TEST_CASE("Q4_0 is packed exactly, every other block type within half a step of 8 bits, in pieces of any size") {
   const TensorMap golden = golden_blocks();
   for (const Dtype dtype : kBlockTypes) {

@@ -39,6 +39,21 @@ def make_blocks(out):
     finish(writer)
 
 
+def make_quantized(out):
+    """Random values, with rows of zeros, of tiny values, of equal magnitudes, and what gguf-py quantises them to."""
+    rng = np.random.default_rng(13)
+    values = rng.standard_normal((64, 256)).astype(np.float32)
+    values[1] = 0
+    values[2] *= np.float32(1e-9)
+    values[3] = np.where(np.arange(256) % 3 == 0, np.float32(0.75), np.float32(-0.75))
+    values[4] *= np.float32(3000)
+    writer = gguf.GGUFWriter(f'{out}/quantized.gguf', 'none')
+    writer.add_tensor('values', values)
+    for dtype in (QT.Q4_0, QT.Q8_0):
+        writer.add_tensor(dtype.name, gguf.quants.quantize(values, dtype), raw_dtype=dtype)
+    finish(writer)
+
+
 def read_safetensors(path):
     data = open(path, 'rb').read()
     length = struct.unpack('<Q', data[:8])[0]
@@ -187,6 +202,7 @@ def llama_logits(libllama, path, ids):
 def main():
     source, libllama, out = sys.argv[1:]
     make_blocks(out)
+    make_quantized(out)
     make_mamba(source, out)
     make_rwkv7(out)
     ids = np.random.default_rng(3).integers(0, 288, 24).astype(np.int32)
