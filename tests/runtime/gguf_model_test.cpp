@@ -242,6 +242,64 @@ TEST_CASE("a gguf BPE vocabulary gives the ids of the tokenizer.json that it was
   if (const auto folder = test::shared_path("golden/tokenizers/bpe-neox20b")) check_bpe(*folder, "olmo");
 }
 
+TEST_CASE("a tokenizer.json becomes the metadata that llama.cpp's converter makes of it") {
+  for (const auto& [folder, pre] : {std::pair{std::optional(test::golden_path("text/bpe-gpt2")), "gpt-2"},
+                                    std::pair{test::shared_path("golden/tokenizers/bpe-neox20b"), "mpt"}}) {
+    if (!folder) continue;
+    CAPTURE(*folder);
+    const Bytes file = test::read_bytes(*folder + "/tokenizer.json");
+    const GgufMetadata expected =
+        value_of(parse_gguf_header(bpe_of(json::parse(test::read_text(*folder + "/tokenizer.json")), pre).build()))
+            .metadata;
+    const size_t n_tokens = value_of(expected.find_array("tokenizer.ggml.tokens", GgufType::kString))->size();
+    GgufMetadata metadata;
+    require_ok(write_gguf_tokenizer(file, n_tokens, metadata));
+    for (const auto& [key, value] : expected.entries()) {
+      CAPTURE(key);
+      const GgufValue* const got = metadata.find(key);
+      REQUIRE(got != nullptr);
+      CHECK(got->type == value.type);
+      if (const auto* const array = std::get_if<GgufArray>(&value.value)) {
+        CHECK(std::get<GgufArray>(got->value).bytes == array->bytes);
+        CHECK(std::get<GgufArray>(got->value).ends == array->ends);
+      } else {
+        CHECK(got->value.index() == value.value.index());
+      }
+    }
+    CHECK(metadata.entries().size() == expected.entries().size());
+    // A model may have more ids than its tokenizer, and no fewer.
+    GgufMetadata wider;
+    require_ok(write_gguf_tokenizer(file, n_tokens + 3, wider));
+    CHECK(value_of(gguf_tokenizer(wider)).encode("some text").ids ==
+          value_of(text::Tokenizer::from_file(file)).encode("some text").ids);
+    GgufMetadata narrower;
+    CHECK(write_gguf_tokenizer(file, n_tokens - 1, narrower).error().code == ErrorCode::kInvalidArgument);
+  }
+}
+
+TEST_CASE("a World vocabulary is written as Python spells its bytes") {
+  const std::string_view file =
+      "1 'a' 1\n2 '\\n' 1\n3 'é' 2\n4 'it\\'s \"' 6\n5 '\\\\' 1\n6 \"it's\" 4\n7 b'\\xff' 1\n";
+  GgufMetadata metadata;
+  require_ok(write_gguf_tokenizer(std::as_bytes(std::span(file)), 10, metadata));
+  const GgufArray* const tokens = value_of(metadata.find_array("tokenizer.ggml.tokens", GgufType::kString));
+  const std::vector<std::string> expected = {"<s>",  "a",    "\\n",   "\\xc3\\xa9", "it\\'s \"",
+                                             "\\\\", "it's", "\\xff", "[PAD8]",     "[PAD9]"};
+  REQUIRE(tokens->size() == expected.size());
+  for (size_t id = 0; id < expected.size(); ++id) CHECK(tokens->text(id) == expected[id]);
+  CHECK(value_of(gguf_tokenizer(metadata)).encode("é\xffit's \"").ids == std::vector<int32_t>{3, 7, 4});
+}
+
+TEST_CASE("a tokenizer that cuts words by a rule without a name in GGUF is not written") {
+  const json file = json::parse(test::read_text(test::golden_path("text/bpe-gpt2") + "/tokenizer.json"));
+  json prefixed = file;
+  prefixed["pre_tokenizer"]["add_prefix_space"] = true;
+  const std::string text = prefixed.dump();
+  GgufMetadata metadata;
+  CHECK(write_gguf_tokenizer(std::as_bytes(std::span(text)), 1 << 20, metadata).error().code ==
+        ErrorCode::kUnsupported);
+}
+
 TEST_CASE("a gguf BPE vocabulary marks control tokens as special and adds those it is told to add") {
   GgufBytes file;
   file.text("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {"<e>", "a", "b", "ab", "<b>", "xy"});
