@@ -21,9 +21,9 @@ struct Rule {
   Change change = Change::kNone;
 };
 
-// transformers' words for BlinkDL's, in the order of a name.
+// transformers' words for BlinkDL's, in the order of a name, behind this prefix; the head is "head" in both.
+constexpr std::string_view kTransformersPrefix = "rwkv.";
 constexpr std::pair<std::string_view, std::string_view> kWords[] = {
-    {"rwkv.", ""},
     {"embeddings.", "emb."},
     {".pre_ln.", ".ln0."},
     {".attention.", ".att."},
@@ -259,12 +259,21 @@ bool has_blinkdl_names(const WeightMap& weights) {
 }
 
 std::string blinkdl_name(std::string_view name) {
-  if (!name.starts_with("rwkv.")) return std::string(name);
-  std::string renamed(name);
+  if (!name.starts_with(kTransformersPrefix)) return std::string(name);
+  std::string renamed(name.substr(kTransformersPrefix.size()));
   for (const auto& [word, replacement] : kWords) {
     if (const size_t at = renamed.find(word); at != std::string::npos) renamed.replace(at, word.size(), replacement);
   }
   return renamed;
+}
+
+std::string transformers_name(std::string_view blinkdl) {
+  if (blinkdl.starts_with("head.")) return std::string(blinkdl);
+  std::string renamed(blinkdl);
+  for (const auto& [replacement, word] : kWords) {
+    if (const size_t at = renamed.find(word); at != std::string::npos) renamed.replace(at, word.size(), replacement);
+  }
+  return concat(kTransformersPrefix, renamed);
 }
 
 Result<std::string> blinkdl_config(const WeightMap& weights) {

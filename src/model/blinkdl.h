@@ -32,6 +32,8 @@ namespace sutra {
 
 // BlinkDL's name for a tensor that transformers names otherwise; any other name as it is.
 [[nodiscard]] std::string blinkdl_name(std::string_view name);
+// Its inverse: transformers' name for a tensor of version 4.
+[[nodiscard]] std::string transformers_name(std::string_view blinkdl);
 
 // Gives every tensor its BlinkDL name. kMalformed when two tensors get the same.
 Status use_blinkdl_names(WeightMap& weights);

@@ -8,6 +8,7 @@
 #include "base/half.h"
 #include "io/gguf_writer.h"
 #include "io/safetensors_writer.h"
+#include "model/blinkdl.h"
 #include "model/gguf_names.h"
 #include "model/parameters.h"
 #include "quant/ggml_blocks.h"
@@ -84,9 +85,12 @@ Result<std::vector<Plan>> plan_safetensors(const ModelWeights& model, Dtype dtyp
     return fail(ErrorCode::kInvalidArgument, "safetensors files have no ", dtype_name(dtype), "; GGUF files have");
   }
   constexpr std::string_view kA_log = "mixer.A_log", kLog = "_log";
+  const bool is_rwkv4 = std::holds_alternative<Rwkv4Config>(model.config.architecture);
   std::vector<Plan> plans;
   for (const Parameter& parameter : parameters(model.config)) {
-    TensorSpec spec{parameter.name, parameter.is_matrix ? dtype : Dtype::kF32, parameter.shape};
+    // The one of BlinkDL's that transformers has names for.
+    const std::string name = is_rwkv4 ? transformers_name(parameter.name) : parameter.name;
+    TensorSpec spec{name, parameter.is_matrix ? dtype : Dtype::kF32, parameter.shape};
     // GGUF has A itself.
     const std::string stem = parameter.name.substr(0, parameter.name.size() - kLog.size());
     const bool has_A = parameter.name.ends_with(kA_log) && model.weights.find(stem) != nullptr;

@@ -30,7 +30,7 @@ struct ConvertReport {
 using ConvertProgress = std::function<bool(size_t n_done, size_t n_tensors)>;
 
 // `model` as in find_model(). safetensors: `out` is a folder that gets model.safetensors, config.json and the tokenizer's
-// files, under the names of published checkpoints (flash-linear-attention's for RWKV-7, BlinkDL's for RWKV-4 to 6, those
+// files, under the names of published checkpoints (flash-linear-attention's for RWKV-7, BlinkDL's for RWKV-5 and 6, those
 // of transformers for the others). GGUF: `out` is the file, with the tokenizer in it, for RWKV-7 and Mamba.
 // A matrix whose rows are no whole blocks is written in F16.
 // kUnsupported: a quantised model, an architecture or tokenizer that the format has no place for. kNonFinite: a weight
