@@ -419,7 +419,7 @@ Result<std::vector<GgufTensor>> gguf_tensors(const ModelConfig& config, const We
                   architecture->name);
     }
     const Tensor* const tensor = weights.find(name);
-    if (tensor == nullptr) return fail(ErrorCode::kUnsupported, "'", printable(name), "' is quantised already");
+    if (tensor == nullptr) return fail(ErrorCode::kUnsupported, "'", printable(name), "' is packed already");
     out.push_back(written(*rule, split.block, name, tensor->shape()));
   }
   if (const auto* const rwkv7 = std::get_if<Rwkv7Config>(&config.architecture)) {

@@ -49,7 +49,7 @@ struct GgufTensor {
 };
 
 // What a model's weights, under the names its code asks for, become. kUnsupported: an architecture that is not written, a
-// tensor that has no place, a matrix that is quantised.
+// tensor that has no place, a matrix that is packed.
 Result<std::vector<GgufTensor>> gguf_tensors(const ModelConfig& config, const WeightMap& weights);
 
 // The metadata but for the tokenizer's. kUnsupported: an architecture that is not written, or a variant of one.

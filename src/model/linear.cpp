@@ -26,15 +26,6 @@ kernels::MatrixF matrix_view(const Tensor& weight, size_t n_out, size_t n_in) {
   return {weight.bytes().data(), weight.dtype(), n_out, n_in};
 }
 
-// The same weights as float32: the exact path.
-Result<Tensor> widen_q4(const Q4Matrix& matrix) {
-  SUTRA_ASSIGN(Tensor wide, Tensor::create(Dtype::kF32, {matrix.n_rows(), matrix.n_cols()}));
-  for (size_t row = 0; row < matrix.n_rows(); ++row) {
-    kernels::unpack_row_q4(matrix.view(), row, wide.as<float>().data() + row * matrix.n_cols());
-  }
-  return wide;
-}
-
 }  // namespace
 
 Result<Linear> Linear::take(WeightMap& tensors, std::string_view name, size_t n_out, size_t n_in,
@@ -47,7 +38,7 @@ Result<Linear> Linear::take(WeightMap& tensors, std::string_view name, size_t n_
     SUTRA_ASSIGN(Q4Matrix matrix,
                  take_q4(tensors, name, n_out, n_in, config.packed->layout, config.packed->group_size));
     if (options.exact) {
-      SUTRA_ASSIGN(linear.weight_, widen_q4(matrix));
+      SUTRA_ASSIGN(linear.weight_, widen(matrix));
     } else {
       linear.weight_ = std::move(matrix);
     }

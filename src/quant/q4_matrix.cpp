@@ -12,4 +12,12 @@ Result<Q4Matrix> Q4Matrix::create(size_t n_rows, size_t n_cols, size_t group_siz
   return matrix;
 }
 
+Result<Tensor> widen(const Q4Matrix& matrix) {
+  SUTRA_ASSIGN(Tensor wide, Tensor::create(Dtype::kF32, {matrix.n_rows(), matrix.n_cols()}, Contents::kUndefined));
+  for (size_t row = 0; row < matrix.n_rows(); ++row) {
+    kernels::unpack_row_q4(matrix.view(), row, wide.as<float>().data() + row * matrix.n_cols());
+  }
+  return wide;
+}
+
 }  // namespace sutra

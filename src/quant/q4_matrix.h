@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/error.h"
 #include "kernels/gemm_q4/layout.h"
+#include "tensor/tensor.h"
 
 namespace sutra {
 
@@ -26,5 +27,8 @@ class Q4Matrix {
   AlignedBuffer data_;
   size_t n_rows_ = 0, n_cols_ = 0, group_size_ = 0;
 };
+
+// The same weights in float32.
+Result<Tensor> widen(const Q4Matrix& matrix);
 
 }  // namespace sutra

@@ -12,6 +12,7 @@
 #include "model/gguf_names.h"
 #include "model/parameters.h"
 #include "quant/ggml_blocks.h"
+#include "quant/packed_rows.h"
 #include "runtime/gguf_tokenizer.h"
 #include "runtime/model_folder.h"
 #include "tensor/finite.h"
@@ -21,6 +22,30 @@ namespace {
 
 constexpr float kLargestHalf = 65504;
 constexpr uint64_t kMaxCompanionBytes = uint64_t{1} << 28;
+
+Result<Tensor> to_f16(const Tensor& wide) {
+  SUTRA_ASSIGN(Tensor narrow, Tensor::create(Dtype::kF16, wide.shape(), Contents::kUndefined));
+  std::ranges::transform(wide.as<float>(), narrow.as<uint16_t>().begin(), f32_to_f16);
+  return narrow;
+}
+
+// The matrices in 4 bits become floats, in two bytes where that is what the result has at most.
+Status unpack(ModelWeights& model, Dtype dtype) {
+  constexpr std::string_view kSuffix = ".weight";
+  for (const Parameter& parameter : parameters(model.config)) {
+    const std::string name = parameter.name.substr(0, parameter.name.size() - kSuffix.size());
+    const PackedConfig& packed = *model.config.packed;
+    if (!parameter.name.ends_with(kSuffix) || !has_q4(model.weights, name, packed.layout)) continue;
+    const auto n_out = static_cast<size_t>(parameter.shape[0]), n_in = static_cast<size_t>(parameter.shape[1]);
+    SUTRA_ASSIGN(const Q4Matrix matrix, take_q4(model.weights, name, n_out, n_in, packed.layout, packed.group_size));
+    SUTRA_ASSIGN(Tensor values, widen(matrix));
+    if (dtype != Dtype::kF32) {
+      SUTRA_ASSIGN(values, to_f16(values));
+    }
+    SUTRA_TRY(model.weights.insert(parameter.name, std::move(values)));
+  }
+  return {};
+}
 
 // One tensor of the result and how it is made.
 struct Plan {
@@ -70,13 +95,10 @@ Result<Tensor> make(const Plan& plan, const WeightMap& weights) {
     return fail(ErrorCode::kNonFinite, "tensor '", printable(plan.sources.front()),
                 "' has values beyond 65504: ", dtype_name(dtype), " cannot hold them, F32 can");
   }
-  SUTRA_ASSIGN(Tensor narrow, Tensor::create(dtype, plan.spec.shape, Contents::kUndefined));
-  if (is_block(dtype)) {
-    quantize_blocks(dtype, values, narrow.bytes());
-  } else {
-    std::ranges::transform(values, narrow.as<uint16_t>().begin(), f32_to_f16);
-  }
-  return narrow;
+  if (!is_block(dtype)) return to_f16(wide);
+  SUTRA_ASSIGN(Tensor blocks, Tensor::create(dtype, plan.spec.shape, Contents::kUndefined));
+  quantize_blocks(dtype, values, blocks.bytes());
+  return blocks;
 }
 
 // What the names of published checkpoints say, one tensor each.
@@ -139,6 +161,7 @@ std::vector<TensorSpec> specs_of(const std::vector<Plan>& plans) {
 Result<std::string> config_text(const ModelWeights& model, std::span<const std::string> overrides) {
   auto json = nlohmann::ordered_json::parse(model.config_json, nullptr, false);
   if (!json.is_object()) return fail(ErrorCode::kMalformed, "config.json is not strict JSON");
+  json.erase("quantization_config");
   for (const std::string& one : overrides) {
     const size_t equals = one.find('=');  // it is there: the loader has read it
     auto value = nlohmann::ordered_json::parse(one.substr(equals + 1), nullptr, false);
@@ -233,9 +256,8 @@ Result<ConvertReport> convert_model(const std::string& model, const std::string&
   FolderOptions load;
   load.load.exact = true;
   load.overrides = options.overrides;
-  SUTRA_ASSIGN(const ModelWeights weights, load_model_weights(paths, load));
-  if (weights.config.packed)
-    return fail(ErrorCode::kUnsupported, "'", model, "' is quantised: float models are converted");
+  SUTRA_ASSIGN(ModelWeights weights, load_model_weights(paths, load));
+  if (weights.config.packed) SUTRA_TRY(unpack(weights, options.dtype));
   ConvertReport report;
   report.architecture = weights.config.architecture_name();
   const bool is_gguf = options.format == ConvertOptions::Format::kGguf;

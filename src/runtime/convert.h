@@ -32,8 +32,8 @@ using ConvertProgress = std::function<bool(size_t n_done, size_t n_tensors)>;
 // `model` as in find_model(). safetensors: `out` is a folder that gets model.safetensors, config.json and the tokenizer's
 // files, under the names of published checkpoints (flash-linear-attention's for RWKV-7, BlinkDL's for RWKV-5 and 6, those
 // of transformers for the others). GGUF: `out` is the file, with the tokenizer in it, for RWKV-7 and Mamba.
-// A matrix whose rows are no whole blocks is written in F16.
-// kUnsupported: a quantised model, an architecture or tokenizer that the format has no place for. kNonFinite: a weight
+// Matrices in 4 bits become floats first. A matrix whose rows are no whole blocks is written in F16.
+// kUnsupported: an architecture or tokenizer that the format has no place for. kNonFinite: a weight
 // that is NaN, infinite, or beyond binary16 where that is asked for. After an error nothing of the model is in `out`.
 Result<ConvertReport> convert_model(const std::string& model, const std::string& out, const ConvertOptions& options,
                                     const ConvertProgress& progress);
