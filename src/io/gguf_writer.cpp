@@ -56,7 +56,10 @@ class HeaderBytes {
   std::vector<std::byte> bytes_;
 };
 
-uint64_t padded(uint64_t n_bytes) { return round_up(n_bytes, uint64_t{kGgufAlignment}); }
+// From the end of n_bytes to where the next tensor may begin.
+size_t padding_after(uint64_t n_bytes) {
+  return (kGgufAlignment - static_cast<size_t>(n_bytes % kGgufAlignment)) % kGgufAlignment;
+}
 
 // What we write we can read: the reader's rules are the writer's.
 Status check(std::span<const std::byte> header, uint64_t file_bytes) {
@@ -97,9 +100,10 @@ Result<GgufWriter> GgufWriter::create(ByteSink& sink, const GgufMetadata& metada
     header.number(*type);
     header.number(offset);
     SUTRA_ASSIGN(const uint64_t n_bytes, tensor_bytes(spec.dtype, spec.shape));
-    const auto end = checked_add(offset, padded(n_bytes));
-    if (!end) return fail(ErrorCode::kTooLarge, "the tensors exceed 64 bits of bytes");
-    offset = *end;
+    const auto end = checked_add(offset, n_bytes);
+    const auto next = end ? checked_add(*end, padding_after(n_bytes)) : std::nullopt;
+    if (!next) return fail(ErrorCode::kTooLarge, "the tensors exceed 64 bits of bytes");
+    offset = *next;
   }
   header.pad();
   GgufWriter writer(sink, specs);
@@ -121,7 +125,7 @@ Status GgufWriter::write(std::string_view name, const TensorView& tensor) {
   ++next_spec_;
   SUTRA_TRY(sink_->write(tensor.bytes));
   constexpr std::byte kPadding[kGgufAlignment] = {};
-  return sink_->write(std::span(kPadding).first(padded(tensor.bytes.size()) - tensor.bytes.size()));
+  return sink_->write(std::span(kPadding).first(padding_after(tensor.bytes.size())));
 }
 
 Status GgufWriter::finish() {
