@@ -61,25 +61,41 @@ void ThreadPool::run(size_t n, size_t grain, size_t n_pieces, Call call, const v
     if (n > 0) call(context, 0, n);
     return;
   }
-  call_ = call;
-  context_ = context;
-  n_ = n;
-  piece_ = piece;
-  next_.store(0, std::memory_order_relaxed);
-  pending_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
+  const auto count = static_cast<uint32_t>(div_up(n, piece));
+  region_.call.store(call, std::memory_order_relaxed);
+  region_.context.store(context, std::memory_order_relaxed);
+  region_.n.store(n, std::memory_order_relaxed);
+  region_.piece.store(piece, std::memory_order_relaxed);
+  region_.n_pieces.store(count, std::memory_order_relaxed);
+  n_done_.store(0, std::memory_order_relaxed);
+  const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
+  ticket_.store(uint64_t{generation} << 32 | count, std::memory_order_release);
+  generation_.store(generation, std::memory_order_release);
   generation_.notify_all();
-  run_pieces();
-  uint32_t left = pending_.load(std::memory_order_acquire);
-  while (left != 0) left = wait_for_change(pending_, left);
+  run_pieces(generation);
+  uint32_t done = n_done_.load(std::memory_order_acquire);
+  while (done != count) done = wait_for_change(n_done_, done);
 }
 
-// Every thread gets beyond the last piece once before the region ends, so next_ cannot wrap.
-void ThreadPool::run_pieces() {
+// A piece is taken by counting the ticket down. That succeeds only while the region has a piece that nobody took, so the
+// region cannot have ended, and what was read of it cannot have changed: no worker is waited for but those that took one.
+void ThreadPool::run_pieces(uint32_t generation) {
+  uint64_t ticket = ticket_.load(std::memory_order_acquire);
   for (;;) {
-    const size_t first = next_.fetch_add(1, std::memory_order_relaxed) * piece_;
-    if (first >= n_) return;
-    call_(context_, first, std::min(n_, first + piece_));
+    const Call call = region_.call.load(std::memory_order_relaxed);
+    const void* const context = region_.context.load(std::memory_order_relaxed);
+    const size_t n = region_.n.load(std::memory_order_relaxed);
+    const size_t piece = region_.piece.load(std::memory_order_relaxed);
+    const uint32_t count = region_.n_pieces.load(std::memory_order_relaxed);
+    const auto n_left = static_cast<uint32_t>(ticket);
+    if (ticket >> 32 != generation || n_left == 0) return;
+    if (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      continue;
+    }
+    const size_t first = size_t{count - n_left} * piece;
+    call(context, first, std::min(n, first + piece));
+    if (n_done_.fetch_add(1, std::memory_order_acq_rel) + 1 == count) n_done_.notify_one();
+    ticket = ticket_.load(std::memory_order_acquire);
   }
 }
 
@@ -88,8 +104,7 @@ void ThreadPool::work() {
   for (;;) {
     seen = wait_for_change(generation_, seen);
     if (stop_.load()) return;
-    run_pieces();
-    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+    run_pieces(seen);
   }
 }
 

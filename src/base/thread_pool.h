@@ -22,7 +22,8 @@ class ThreadPool {
 
   // Calls body(first, last) on disjoint ranges that cover [0, n), at most `n_pieces` of them, each a multiple of
   // `grain` long (but the last); returns when all are done. A thread that is done with one takes the next, so more
-  // pieces than threads even out cores of different speed. Not reentrant.
+  // pieces than threads even out cores of different speed, and nobody waits for a thread that has no core: what it does
+  // not take, the others do. Not reentrant.
   template <class Body>
   void parallel_for(size_t n, size_t grain, size_t n_pieces, const Body& body) {
     run(
@@ -34,18 +35,24 @@ class ThreadPool {
  private:
   using Call = void (*)(const void* context, size_t first, size_t last);
   void run(size_t n, size_t grain, size_t n_pieces, Call call, const void* context);
-  void run_pieces();
+  void run_pieces(uint32_t generation);
   void work();
 
+  // What is to be done. A worker that comes late may read these while the next region is being written; it then finds
+  // the ticket changed and does nothing with what it read.
+  struct Region {
+    std::atomic<Call> call{nullptr};
+    std::atomic<const void*> context{nullptr};
+    std::atomic<size_t> n{0};
+    std::atomic<size_t> piece{0};  // length of one
+    std::atomic<uint32_t> n_pieces{0};
+  };
+
   std::vector<std::thread> workers_;
-  // Written by the caller before `generation_` is advanced, read by workers after they see it.
-  Call call_ = nullptr;
-  const void* context_ = nullptr;
-  size_t n_ = 0;
-  size_t piece_ = 0;  // length of one
-  alignas(64) std::atomic<uint32_t> generation_{0};
-  alignas(64) std::atomic<size_t> next_{0};  // the piece to take next
-  alignas(64) std::atomic<uint32_t> pending_{0};
+  Region region_;
+  alignas(64) std::atomic<uint32_t> generation_{0};  // of the region; what workers wait for
+  alignas(64) std::atomic<uint64_t> ticket_{0};  // generation in the upper half, pieces that nobody took in the lower
+  alignas(64) std::atomic<uint32_t> n_done_{0};  // pieces of the region
   std::atomic<bool> stop_{false};
 };
 

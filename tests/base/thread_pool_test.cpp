@@ -38,6 +38,24 @@ TEST_CASE("many short regions in a row all finish") {
   CHECK(sum == 60000);
 }
 
+// A thread that comes late must not mistake what it finds for the region it came for.
+TEST_CASE("regions of changing sizes in a row visit what they should") {
+  constexpr size_t kMost = 64;
+  for (const size_t n_threads : {size_t{2}, size_t{3}, size_t{5}}) {
+    ThreadPool pool(n_threads);
+    bool all_right = true;
+    for (size_t i = 0; i < 20000; ++i) {
+      const size_t n = 1 + i % kMost;
+      std::vector<size_t> visits(n, i);
+      pool.parallel_for(n, 1, 1 + i % 9, [&](size_t first, size_t last) {
+        for (size_t k = first; k < last; ++k) visits[k] += k + 1;
+      });
+      for (size_t k = 0; k < n; ++k) all_right = all_right && visits[k] == i + k + 1;
+    }
+    CHECK(all_right);
+  }
+}
+
 TEST_CASE("a thread that is held up leaves the other pieces to the rest") {
   ThreadPool pool(2);
   std::atomic<size_t> n_others = 0;
