@@ -1,5 +1,8 @@
 #include "base/json.h"
 
+#include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -106,6 +109,26 @@ Status read_json(std::string_view text, JsonHandler& handler, const JsonLimits& 
   if (!Library::sax_parse(text.begin(), text.end(), &adaptor)) return std::unexpected(adaptor.error());
   return {};
 }
+
+namespace {
+
+// Not std::to_chars, whose tables would be 3 KB of every artefact.
+template <class Number>
+std::string fewest_digits(Number value, int most, Number (*read)(const char*, char**)) {
+  constexpr int kFewest = 6;
+  std::array<char, 32> text{};
+  for (int n_digits = kFewest; n_digits <= most; ++n_digits) {
+    std::snprintf(text.data(), text.size(), "%.*g", n_digits, static_cast<double>(value));
+    if (read(text.data(), nullptr) == value) break;
+  }
+  const std::string_view digits = text.data();
+  return concat(digits, digits.find_first_of(".e") == digits.npos ? ".0" : "");
+}
+
+}  // namespace
+
+std::string json_number(double value) { return fewest_digits(value, 17, std::strtod); }
+std::string json_number(float value) { return fewest_digits(value, 9, std::strtof); }
 
 std::string json_quote(std::string_view text) {
   return Library(text).dump(-1, ' ', false, Library::error_handler_t::replace);

@@ -43,4 +43,9 @@ Status read_json(std::string_view text, JsonHandler& handler, const JsonLimits& 
 // The text as a JSON string literal, quotes included; bytes that are not UTF-8 become U+FFFD.
 std::string json_quote(std::string_view text);
 
+// The fewest digits, from six on, that are read as the same number; with a point or an exponent, because other programs
+// take what has neither for an integer. Precondition: finite.
+std::string json_number(double value);
+std::string json_number(float value);
+
 }  // namespace sutra

@@ -82,4 +82,46 @@ Result<JsonTree> read_json_tree(std::string_view text) {
   return handler.take();
 }
 
+namespace {
+
+struct ScalarText {
+  std::string operator()(std::monostate) const { return "null"; }
+  std::string operator()(bool value) const { return value ? "true" : "false"; }
+  std::string operator()(const std::string& value) const { return json_quote(value); }
+  std::string operator()(double value) const { return json_number(value); }
+  template <class Number>
+  std::string operator()(Number value) const {
+    return concat(value);
+  }
+};
+
+void append_json(const JsonTree& tree, std::string& out) {
+  if (tree.kind == JsonTree::Kind::kScalar) {
+    out += std::visit(ScalarText(), tree.scalar);
+    return;
+  }
+  const bool is_object = tree.kind == JsonTree::Kind::kObject;
+  out += is_object ? '{' : '[';
+  std::string_view comma;
+  for (const JsonMember& member : tree.members) {
+    out += concat(comma, json_quote(member.key), ": ");
+    append_json(member.value, out);
+    comma = ", ";
+  }
+  for (const JsonTree& item : tree.items) {
+    out += comma;
+    append_json(item, out);
+    comma = ", ";
+  }
+  out += is_object ? '}' : ']';
+}
+
+}  // namespace
+
+std::string json_text(const JsonTree& tree) {
+  std::string out;
+  append_json(tree, out);
+  return out;
+}
+
 }  // namespace sutra

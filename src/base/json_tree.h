@@ -64,4 +64,7 @@ class JsonTreeBuilder {
 // A whole text as a tree.
 Result<JsonTree> read_json_tree(std::string_view text);
 
+// The tree as text, on one line.
+std::string json_text(const JsonTree& tree);
+
 }  // namespace sutra

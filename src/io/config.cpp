@@ -7,6 +7,7 @@ namespace sutra {
 namespace {
 
 constexpr std::string_view kFloatKey = "__float__";
+constexpr std::string_view kNonFinite[] = {"Infinity", "-Infinity", "NaN"};
 
 bool is_word_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
@@ -28,7 +29,7 @@ std::string spell_out_non_finite(std::string_view text) {
     const bool at_word_start = i == 0 || !is_word_character(text[i - 1]);
     const std::string_view rest = text.substr(i);
     std::string_view word;
-    for (const std::string_view candidate : {"Infinity", "-Infinity", "NaN"}) {
+    for (const std::string_view candidate : kNonFinite) {
       if (at_word_start && rest.starts_with(candidate)) word = candidate;
     }
     if (word.empty() || (word.size() < rest.size() && is_word_character(rest[word.size()]))) {
@@ -39,6 +40,25 @@ std::string spell_out_non_finite(std::string_view text) {
     }
   }
   return out;
+}
+
+// The opposite, in text that json_text() wrote; inside of strings its quotes would be escaped.
+std::string spell_bare(std::string_view text) {
+  const std::string before = concat("{\"", kFloatKey, "\": \"");
+  constexpr std::string_view kBehind = "\"}";
+  std::string out;
+  for (size_t at = text.find(before); at != text.npos; at = text.find(before)) {
+    const std::string_view rest = text.substr(at + before.size());
+    const auto is_here = [&](std::string_view word) {
+      return rest.starts_with(word) && rest.substr(word.size()).starts_with(kBehind);
+    };
+    const auto word = std::ranges::find_if(kNonFinite, is_here);
+    const bool is_found = word != std::end(kNonFinite);
+    out += text.substr(0, at);
+    out += is_found ? *word : std::string_view(before);
+    text = is_found ? rest.substr(word->size() + kBehind.size()) : rest;
+  }
+  return concat(out, text);
 }
 
 Result<JsonTree> parse_tree(std::string_view text) {
@@ -136,6 +156,18 @@ Status JsonObject::override_value(std::string_view key_and_value) {
   }
   overrides_.insert_or_assign(std::string(key), false);
   return {};
+}
+
+void JsonObject::remove(std::string_view key) {
+  std::erase_if(object_.members, [&](const JsonMember& member) { return member.key == key; });
+}
+
+std::string JsonObject::text() const {
+  std::string out;
+  for (const JsonMember& member : object_.members) {
+    out += concat(out.empty() ? "{" : ",", "\n  ", json_quote(member.key), ": ", json_text(member.value));
+  }
+  return spell_bare(concat(out.empty() ? "{" : out, "\n}\n"));
 }
 
 Status JsonObject::refuse_unread_overrides() const {

@@ -34,6 +34,12 @@ class JsonObject {
   // After the whole config has been read: kInvalidArgument names an overridden key that nobody asked for.
   [[nodiscard]] Status refuse_unread_overrides() const;
 
+  void remove(std::string_view key);
+  // As a file: a member a line, Infinity and NaN in the bare spelling, which every version of transformers reads.
+  [[nodiscard]] std::string text() const;
+
+  // The file, and for a nested object the key in it: how messages begin.
+  [[nodiscard]] const std::string& source() const { return source_; }
   // Present and not null.
   [[nodiscard]] bool has(std::string_view key) const;
 

@@ -24,9 +24,12 @@ GgufReader::GgufReader(uint64_t file_size, TensorSink* sink)
 
 Status GgufReader::give(std::span<const std::byte> bytes) {
   SUTRA_ASSERT(!bytes.empty() && bytes.size() <= wanted_.size);
+  if (header_) {
+    SUTRA_TRY(give_held());
+    SUTRA_TRY(give_data(bytes));
+  }
   wanted_.offset += bytes.size();
   if (!header_) SUTRA_TRY(give_header(bytes));
-  if (header_) SUTRA_TRY(give_data(bytes));
   const uint64_t left = file_size_ - wanted_.offset;
   if (!header_) {
     wanted_.size = std::min(left, std::max(kHeaderPieceBytes, parser_.n_needed() - held_.size()));
@@ -37,13 +40,15 @@ Status GgufReader::give(std::span<const std::byte> bytes) {
 }
 
 Status GgufReader::finish() {
+  if (header_) SUTRA_TRY(give_held());
   if (header_ && wanted_.size == 0) return {};
   return fail(ErrorCode::kTruncated, "the GGUF file ends after ", wanted_.offset, " bytes, ",
               header_ ? "before its last tensor does" : "within its header");
 }
 
-// Afterwards `bytes` are those behind the header.
-Status GgufReader::give_header(std::span<const std::byte>& bytes) {
+// What follows the header in its last piece is held until more comes or the file ends: those who read the header first may
+// say how they want the tensors.
+Status GgufReader::give_header(std::span<const std::byte> bytes) {
   if (held_.empty()) {
     SUTRA_ASSIGN(const size_t n_taken, parser_.take(bytes));
     bytes = bytes.subspan(n_taken);
@@ -58,8 +63,13 @@ Status GgufReader::give_header(std::span<const std::byte>& bytes) {
   }
   held_.assign(bytes.begin(), bytes.end());
   if (!parser_.is_done()) return {};
-  held_ = {};
+  data_at_ = wanted_.offset - held_.size();
   return end_header();
+}
+
+Status GgufReader::give_held() {
+  const std::vector<std::byte> held = std::exchange(held_, {});
+  return give_data(held);
 }
 
 Status GgufReader::end_header() {
@@ -72,10 +82,10 @@ Status GgufReader::end_header() {
   return {};
 }
 
-// Bytes up to wanted_.offset: the tensors among them, without what lies between.
+// Bytes from data_at_ on: the tensors among them, without what lies between.
 Status GgufReader::give_data(std::span<const std::byte> bytes) {
   if (sink_ == nullptr) return {};
-  uint64_t at = wanted_.offset - bytes.size();
+  uint64_t at = std::exchange(data_at_, data_at_ + bytes.size());
   while (next_entry_ < header_->tensors.size()) {
     const TensorEntry& entry = header_->tensors[next_entry_];
     const uint64_t begin = header_->data_offset + entry.begin, end = header_->data_offset + entry.end;

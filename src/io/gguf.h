@@ -33,15 +33,17 @@ class GgufReader final : public TensorReader {
   [[nodiscard]] const GgufHeader* header() const { return header_ ? &*header_ : nullptr; }
 
  private:
-  Status give_header(std::span<const std::byte>& bytes);
+  Status give_header(std::span<const std::byte> bytes);
   Status end_header();
+  Status give_held();
   Status give_data(std::span<const std::byte> bytes);
 
   uint64_t file_size_;
   TensorSink* sink_;
   ByteRange wanted_;
   GgufHeaderParser parser_;
-  std::vector<std::byte> held_;  // of an item of the header that is not whole yet
+  std::vector<std::byte> held_;  // of an item of the header that is not whole yet; then what came behind the header
+  uint64_t data_at_ = 0;         // where the bytes begin that were not given to the sink
   std::optional<GgufHeader> header_;
 
   size_t next_entry_ = 0;

@@ -30,6 +30,11 @@ Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view sou
 // In the order of preference: Hugging Face's file, RWKV's World vocabulary.
 inline constexpr std::string_view kTokenizerNames[] = {"tokenizer.json", "rwkv_vocab_v20230424.txt"};
 
+// A small file, by its name without folders.
+struct NamedText {
+  std::string name, text;
+};
+
 struct ModelFiles {
   std::optional<std::string> config;     // config.json; GGUF files and those of torch.save may do without
   std::optional<std::string> index;      // the shard index; its `files` are then the weights

@@ -140,6 +140,38 @@ void quantize_q4_0(const float* values, std::byte* block) {
   }
 }
 
+// Where the binary16 scales of a block are: its first bytes, or the last two.
+std::span<std::byte> scales_of(Dtype dtype, std::span<std::byte> block) {
+  switch (dtype) {
+    case Dtype::kQ4_1:
+    case Dtype::kQ5_1:
+    case Dtype::kQ4_K:
+    case Dtype::kQ5_K: return block.first(2 * sizeof(uint16_t));
+    case Dtype::kQ6_K: return block.last(sizeof(uint16_t));
+    default: return block.first(sizeof(uint16_t));
+  }
+}
+
+// Elements of T.
+template <class T, class Widen, class Narrow>
+Status scale_elements(std::span<std::byte> bytes, int exponent, const Widen& to_float, const Narrow& from_float) {
+  for (; !bytes.empty(); bytes = bytes.subspan(sizeof(T))) {
+    T stored{};
+    std::memcpy(&stored, bytes.data(), sizeof(T));
+    const auto before = to_float(stored);
+    stored = from_float(std::ldexp(before, exponent));
+    if (std::isfinite(before) && !std::isfinite(to_float(stored))) {
+      return fail(ErrorCode::kNonFinite, static_cast<double>(before), " times 2^", exponent, " is too large");
+    }
+    std::memcpy(bytes.data(), &stored, sizeof(T));
+  }
+  return {};
+}
+
+Status scale_halves(std::span<std::byte> bytes, int exponent) {
+  return scale_elements<uint16_t>(bytes, exponent, f16_to_f32, f32_to_f16);
+}
+
 }  // namespace
 
 void dequantize_blocks(Dtype dtype, std::span<const std::byte> blocks, std::span<float> out) {
@@ -172,6 +204,25 @@ Result<Tensor> widen(const TensorView& source) {
                 " has NaN or infinity at element ", *element);
   }
   return wide;
+}
+
+Status scale_by_power_of_2(Tensor& tensor, int exponent) {
+  const auto same = [](auto value) { return value; };
+  switch (tensor.dtype()) {
+    case Dtype::kF64: return scale_elements<double>(tensor.bytes(), exponent, same, same);
+    case Dtype::kF32: return scale_elements<float>(tensor.bytes(), exponent, same, same);
+    case Dtype::kF16: return scale_halves(tensor.bytes(), exponent);
+    case Dtype::kBF16: return scale_elements<uint16_t>(tensor.bytes(), exponent, bf16_to_f32, f32_to_bf16);
+    default: break;
+  }
+  if (!is_block(tensor.dtype())) {
+    return fail(ErrorCode::kDtypeMismatch, dtype_name(tensor.dtype()), " values are not scaled");
+  }
+  const size_t block_bytes = block_size(tensor.dtype()).n_bytes;
+  for (size_t at = 0; at < tensor.bytes().size(); at += block_bytes) {
+    SUTRA_TRY(scale_halves(scales_of(tensor.dtype(), tensor.bytes().subspan(at, block_bytes)), exponent));
+  }
+  return {};
 }
 
 }  // namespace sutra

@@ -42,4 +42,8 @@ void quantize_blocks(Dtype dtype, std::span<const float> values, std::span<std::
 // A tensor of floats or of blocks as F32. kDtypeMismatch for integers, kNonFinite for blocks with NaN or infinity.
 Result<Tensor> widen(const TensorView& source);
 
+// Multiplies every element by 2^exponent, in the dtype that it has. kNonFinite where that cannot hold the product;
+// kDtypeMismatch for integers.
+Status scale_by_power_of_2(Tensor& tensor, int exponent);
+
 }  // namespace sutra

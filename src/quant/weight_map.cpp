@@ -28,6 +28,11 @@ bool is_like(const Tensor* tensor, Dtype dtype, const Shape& shape) {
 
 }  // namespace
 
+std::unexpected<Error> wrong_shape(std::string_view name, std::string_view expected, const Shape& found) {
+  return fail(ErrorCode::kShapeMismatch, "tensor '", printable(name), "': expected ", expected, ", found shape ",
+              found.to_string());
+}
+
 bool WeightMap::contains(std::string_view name) const {
   if (tensors_.contains(name) || blocks_.contains(name)) return true;
   if (const auto matrix = matrix_of(name, kQweight)) return packed_.contains(*matrix);
@@ -178,9 +183,15 @@ bool WeightSink::can_pack_awq(const TensorEntry& entry) const {
 bool WeightSink::can_pack_blocks(const TensorEntry& entry) const {
   constexpr uint64_t kMaxColumns = uint64_t{1} << 18;
   if (!packs_blocks_ || !is_block(entry.dtype) || entry.shape.n_dims() != 2) return false;
+  if (std::ranges::binary_search(kept_, entry.name)) return false;
   if (!fits_size_t(entry.shape[0]) || entry.shape[1] > kMaxColumns) return false;
   const auto packed_bytes = BlockPacker::packed_bytes(entry.dtype, entry.shape[0], entry.shape[1]);
   return packed_bytes && *packed_bytes / 2 <= entry.end - entry.begin;
+}
+
+void WeightSink::keep(std::vector<std::string> names) {
+  kept_ = std::move(names);
+  std::ranges::sort(kept_);
 }
 
 Status WeightSink::begin(const TensorEntry& entry) {

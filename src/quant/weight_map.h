@@ -29,6 +29,9 @@ inline constexpr DtypeSet kFloatsAndBlocks = {Dtype::kF64,  Dtype::kF32,  Dtype:
                                               Dtype::kQ4_0, Dtype::kQ4_1, Dtype::kQ5_0, Dtype::kQ5_1,
                                               Dtype::kQ8_0, Dtype::kQ4_K, Dtype::kQ5_K, Dtype::kQ6_K};
 
+// kShapeMismatch: what was expected of a tensor, in words, and what was found.
+std::unexpected<Error> wrong_shape(std::string_view name, std::string_view expected, const Shape& found);
+
 // The weights contract of io/tensor_map.h, for matrices too.
 class WeightMap {
  public:
@@ -80,6 +83,9 @@ class WeightSink final : public TensorSink {
   WeightSink(WeightMap& out, std::optional<size_t> awq_group_size, bool packs_blocks = true)
       : out_(out), plain_(out.tensors_), awq_group_size_(awq_group_size), packs_blocks_(packs_blocks) {}
 
+  // Blocks of these names come as they are: somebody moves their elements before they are packed.
+  void keep(std::vector<std::string> names);
+
   [[nodiscard]] bool contains(std::string_view name) const override { return out_.contains(name); }
   Status begin(const TensorEntry& entry) override;
   Status write(std::span<const std::byte> bytes) override;
@@ -93,6 +99,7 @@ class WeightSink final : public TensorSink {
   TensorMapSink plain_;
   std::optional<size_t> awq_group_size_;
   bool packs_blocks_;
+  std::vector<std::string> kept_;    // sorted
   std::optional<AwqPacker> packer_;  // while a qweight is being read
   std::optional<BlockPacker> block_packer_;
   std::string block_name_;  // of the matrix that it packs

@@ -6,6 +6,7 @@
 #include "base/aligned_buffer.h"
 #include "fuzz.h"
 #include "io/gguf.h"
+#include "model/gguf_config.h"
 #include "model/gguf_names.h"
 #include "quant/weight_map.h"
 #include "runtime/gguf_tokenizer.h"
@@ -40,6 +41,9 @@ void use_header(const GgufHeader& header, WeightMap& weights) {
   if (!config) return;
   const Status status = rename_gguf(*config, weights);
   FUZZ_CHECK(status || !status.error().message.empty());
+  if (!status) return;
+  const auto written = gguf_tensors(*config, weights);
+  FUZZ_CHECK(written || !written.error().message.empty());
 }
 
 }  // namespace

@@ -147,6 +147,33 @@ TEST_CASE("config override replaces a value, adds a key, and is refused when nob
   CHECK(json.override_value("=1").error().code == ErrorCode::kInvalidArgument);
 }
 
+TEST_CASE("config text keeps every value, and spells infinities as every version of transformers reads them") {
+  JsonObject json = object(
+      "{\"eps\": 1e-5, \"third\": 0.3333333333333333, \"ratio\": 4.0, \"n\": 18446744073709551615, \"minus\": -3, "
+      "\"limit\": [0.0, Infinity], \"new\": {\"__float__\": \"-Infinity\"}, \"said\": \"{\\\"__float__\\\": "
+      "\\\"NaN\\\"}\", "
+      "\"none\": null, \"yes\": true, \"gone\": {\"a\": []}}");
+  REQUIRE(json.override_value("n=7").has_value());
+  json.remove("gone");
+  CHECK(json.text() == R"({
+  "eps": 1e-05,
+  "third": 0.3333333333333333,
+  "ratio": 4.0,
+  "n": 7,
+  "minus": -3,
+  "limit": [0.0, Infinity],
+  "new": -Infinity,
+  "said": "{\"__float__\": \"NaN\"}",
+  "none": null,
+  "yes": true
+}
+)");
+  CHECK(object(json.text()).text() == json.text());
+  CHECK(object("{}").text() == "{\n}\n");
+  CHECK(object(R"({"a": {"__float__": "NaN", "b": 1}, "c": {"__float__": "inf"}})").text() ==
+        "{\n  \"a\": {\"__float__\": \"NaN\", \"b\": 1},\n  \"c\": {\"__float__\": \"inf\"}\n}\n");
+}
+
 TEST_CASE("config override of the wrong type is refused where it is read") {
   JsonObject json = object(R"({"n": 3})");
   REQUIRE(json.override_value("n=many").has_value());

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/aligned_buffer.h"
+#include "base/half.h"
 #include "io/gguf_support.h"
 #include "quant/block_packer.h"
 #include "quant/weight_map.h"
@@ -69,6 +70,41 @@ TEST_CASE("every block type gives gguf-py's values, bit for bit") {
     CHECK(wide.shape() == blocks->shape());
     CHECK(std::ranges::equal(wide.bytes(), expected->bytes()));
   }
+}
+
+TEST_CASE("blocks and floats are scaled by powers of 2 without any other change") {
+  const TensorMap golden = golden_blocks();
+  for (const Dtype dtype : kBlockTypes) {
+    CAPTURE(dtype_name(dtype));
+    const Tensor& blocks = *golden.find(std::string(dtype_name(dtype)));
+    Tensor scaled = many_rows(blocks, static_cast<size_t>(blocks.shape()[0]));
+    require_ok(scale_by_power_of_2(scaled, 3));
+    const Tensor before = value_of(widen(blocks.view())), after = value_of(widen(scaled.view()));
+    CHECK(std::ranges::equal(before.as<float>(), after.as<float>(), [](float a, float b) { return 8 * a == b; }));
+  }
+  const std::vector<float> values = {0.0f, -0.75f, 1.5f, 1000.0f};
+  for (const Dtype dtype : {Dtype::kF64, Dtype::kF32, Dtype::kF16, Dtype::kBF16}) {
+    CAPTURE(dtype_name(dtype));
+    Tensor tensor = value_of(Tensor::create(dtype, {values.size()}));
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (dtype == Dtype::kF64) tensor.as<double>()[i] = static_cast<double>(values[i]);
+      if (dtype == Dtype::kF32) tensor.as<float>()[i] = values[i];
+      if (dtype == Dtype::kF16) tensor.as<uint16_t>()[i] = f32_to_f16(values[i]);
+      if (dtype == Dtype::kBF16) tensor.as<uint16_t>()[i] = f32_to_bf16(values[i]);
+    }
+    require_ok(scale_by_power_of_2(tensor, 6));
+    const Tensor wide = value_of(widen(tensor.view()));
+    const auto expected = [&](size_t i) {
+      return 64 * (dtype == Dtype::kBF16 ? bf16_to_f32(f32_to_bf16(values[i])) : values[i]);
+    };
+    for (size_t i = 0; i < values.size(); ++i) CHECK(wide.as<float>()[i] == expected(i));
+    if (dtype != Dtype::kF16) continue;
+    const Status status = scale_by_power_of_2(tensor, 1);
+    REQUIRE_FALSE(status.has_value());
+    CHECK(status.error().code == ErrorCode::kNonFinite);
+  }
+  Tensor integers = value_of(Tensor::create(Dtype::kI32, {4}));
+  CHECK(scale_by_power_of_2(integers, 1).error().code == ErrorCode::kDtypeMismatch);
 }
 
 TEST_CASE("values become gguf-py's blocks, bit for bit") {

@@ -1,8 +1,13 @@
 #!/usr/bin/env python3
 """Makes the files of this folder; see README.md. Needs numpy, gguf (gguf-py) and llama.cpp's libllama.so.
-Usage: make_golden.py SAFETENSORS_OF_mamba-noconvbias LIBLLAMA OUT"""
+Usage: make_golden.py SAFETENSORS_OF_mamba-noconvbias LIBLLAMA OUT
+       make_golden.py --convert FOLDER CONVERSION OUT.gguf
+The second form needs torch; FOLDER is a golden's, CONVERSION the folder that holds llama.cpp's conversion/."""
 import ctypes
+import importlib
 import json
+import pathlib
+import shutil
 import struct
 import sys
 
@@ -199,7 +204,67 @@ def llama_logits(libllama, path, ids):
     return out
 
 
+# transformers' names for BlinkDL's.
+RWKV_WORDS = (('emb.', 'embeddings.'), ('.ln0.', '.pre_ln.'), ('.att.', '.attention.'), ('.ffn.', '.feed_forward.'))
+CONVERTERS = {'rwkv6': ('rwkv', 'Rwkv6Model'), 'mamba2': ('mamba', 'Mamba2Model'), 'llama': ('llama', 'LlamaModel'),
+              'granitemoehybrid': ('granite', 'GraniteHybridModel'), 'falcon_h1': ('falcon_h1', 'FalconH1Model')}
+ARCHITECTURES = {'falcon_h1': 'FalconH1ForCausalLM'}
+
+
+def rename_rwkv6(folder):
+    """A copy of the golden with the names and the config.json that the converter knows."""
+    from safetensors.torch import load_file, save_file
+    weights = {}
+    for name, tensor in load_file(folder / 'model.safetensors').items():
+        if not name.startswith('head.'):
+            for word, other in RWKV_WORDS:
+                name = name.replace(word, other)
+            name = 'rwkv.' + name
+        weights[name] = tensor.contiguous()
+    save_file(weights, folder / 'model.safetensors', metadata={'format': 'pt'})
+    dims = json.load(open(folder / 'case.json'))['dims']
+    return dims['lora'], dict(architectures=['Rwkv6ForCausalLM'], model_type='rwkv6', hidden_size=dims['n_embd'],
+                              head_size=dims['head_size'], num_hidden_layers=dims['n_layer'],
+                              intermediate_size=dims['dim_ffn'], vocab_size=dims['vocab_size'],
+                              layer_norm_epsilon=1e-5, rescale_every=1)
+
+
+def convert(source, conversion, out):
+    """The golden in `source` by llama.cpp's own converter, in float32 and without a tokenizer."""
+    sys.path.insert(0, conversion)
+    folder = pathlib.Path(out + '.source')
+    shutil.copytree(source, folder)
+    ranks = None
+    if (folder / 'config.json').exists():
+        config = json.load(open(folder / 'config.json'))
+    else:
+        ranks, config = rename_rwkv6(folder)
+    config.setdefault('architectures', [ARCHITECTURES.get(config['model_type'])])
+    json.dump(config, open(folder / 'config.json', 'w'))
+    module, name = CONVERTERS[config['model_type']]
+    base = getattr(importlib.import_module('conversion.' + module), name)
+
+    class Converter(base):
+        model_arch = base.model_arch
+
+        def set_vocab(self):
+            self.gguf_writer.add_tokenizer_model('none')
+
+        def set_gguf_parameters(self):
+            super().set_gguf_parameters()
+            if ranks:  # the converter writes those of the published models
+                keys = self.gguf_writer.kv_data[0]
+                keys['rwkv6.time_mix_extra_dim'].value = ranks['mix']
+                keys['rwkv6.time_decay_extra_dim'].value = ranks['decay']
+
+    Converter(folder, gguf.LlamaFileType.ALL_F32, pathlib.Path(out), hparams=config).write()
+    shutil.rmtree(folder)
+
+
 def main():
+    if sys.argv[1] == '--convert':
+        convert(*sys.argv[2:])
+        return
     source, libllama, out = sys.argv[1:]
     make_blocks(out)
     make_quantized(out)
