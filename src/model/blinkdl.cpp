@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <optional>
 #include <string_view>
 
 #include "base/text.h"
+#include "tensor/rearrange.h"
 
 namespace sutra {
 namespace {
@@ -160,34 +160,19 @@ std::optional<Target> target_of(std::string_view name, Version version) {
   return std::nullopt;
 }
 
-// Elements [row][first_col …] of `from`, which has n_cols columns, as the rows of a matrix [to_rows, n_rows].
-Result<Tensor> transposed(const Tensor& from, uint64_t n_cols, uint64_t first_row, uint64_t n_rows, uint64_t first_col,
-                          uint64_t to_rows) {
-  const size_t element_bytes = dtype_bytes(from.dtype());
-  SUTRA_ASSIGN(Tensor out, Tensor::create(from.dtype(), {to_rows, n_rows}, Contents::kUndefined));
-  for (uint64_t row = 0; row < n_rows; ++row) {
-    for (uint64_t col = 0; col < to_rows; ++col) {
-      std::memcpy(out.bytes().data() + (col * n_rows + row) * element_bytes,
-                  from.bytes().data() + ((first_row + row) * n_cols + first_col + col) * element_bytes, element_bytes);
-    }
-  }
-  return out;
-}
-
 // The matrices of the interpolations in time_maa_w1 [C, 5·R] or time_maa_w2 [5, R, C].
 Status insert_mixes(const Tensor& tensor, const Target& target, WeightMap& weights) {
   const Shape& shape = tensor.shape();
   const bool in_columns = target.change == Change::kSplitColumns;
   if (in_columns ? shape.n_dims() != 2 || shape[1] % kMixes != 0 : shape.n_dims() != 3 || shape[0] != kMixes) {
-    return fail(ErrorCode::kShapeMismatch, "tensor '", printable(target.name), "': expected ",
-                in_columns ? "[C, 5 R]" : "[5, R, C]", ", found shape ", shape.to_string());
+    return wrong_shape(target.name, in_columns ? "[C, 5 R]" : "[5, R, C]", shape);
   }
-  const uint64_t n_rows = in_columns ? shape[0] : shape[1];
-  const uint64_t n_cols = in_columns ? shape[1] : shape[2];
-  const uint64_t rank = n_cols / kMixes;
+  // [5·R, C] or [5, C, R]: one mix after the other.
+  SUTRA_ASSIGN(const Tensor mixes, transpose(tensor.view()));
+  const uint64_t n_out = in_columns ? shape[1] / kMixes : shape[2];
+  const uint64_t n_in = in_columns ? shape[0] : shape[1];
   for (uint64_t mix = 0; mix < kMixes; ++mix) {
-    SUTRA_ASSIGN(Tensor part, in_columns ? transposed(tensor, n_cols, 0, n_rows, mix * rank, rank)
-                                         : transposed(tensor, n_cols, mix * n_rows, n_rows, 0, n_cols));
+    SUTRA_ASSIGN(Tensor part, part_of(mixes.view(), static_cast<size_t>(mix), {n_out, n_in}));
     SUTRA_TRY(weights.insert(concat(target.name, kMixNames[mix], ".weight"), std::move(part)));
   }
   return {};
@@ -198,8 +183,7 @@ Result<std::span<const uint64_t>> dims_of(const WeightMap& weights, std::string_
   const Tensor* const tensor = weights.find(name);
   if (tensor == nullptr) return fail(ErrorCode::kNotFound, "tensor '", name, "' is missing");
   if (tensor->shape().n_dims() != n_dims) {
-    return fail(ErrorCode::kShapeMismatch, "tensor '", name, "': expected ", n_dims, " dimensions, found shape ",
-                tensor->shape().to_string());
+    return wrong_shape(name, concat(n_dims, " dimensions"), tensor->shape());
   }
   return tensor->shape().dims();
 }
@@ -312,13 +296,18 @@ Status adapt_blinkdl(WeightMap& weights) {
     }
     SUTRA_ASSIGN(Tensor tensor, weights.take(name));
     const Shape shape = tensor.shape();
+    if (shape.n_elements() == 0) return wrong_shape(name, "elements", shape);
+    if (is_block(tensor.dtype())) {
+      return fail(ErrorCode::kDtypeMismatch, "tensor '", printable(name), "': expected floats, found ",
+                  dtype_name(tensor.dtype()));
+    }
     if (target->change == Change::kSplitColumns || target->change == Change::kSplitPlanes) {
       SUTRA_TRY(insert_mixes(tensor, *target, weights));
       continue;
     }
     if (target->change == Change::kFlatten) SUTRA_TRY(tensor.reshape({shape.n_elements()}));
     if (target->change == Change::kTranspose && shape.n_dims() == 2) {
-      SUTRA_ASSIGN(tensor, transposed(tensor, shape[1], 0, shape[0], 0, shape[1]));
+      SUTRA_ASSIGN(tensor, transpose(tensor.view()));
     }
     SUTRA_TRY(weights.insert(target->name, std::move(tensor)));
   }

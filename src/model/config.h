@@ -1,6 +1,7 @@
 // What config.json says about a model, checked and typed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,6 +38,9 @@ struct Rwkv6Config {
   static constexpr std::string_view kName = "rwkv6";
   size_t n_layer, n_embd, n_head, head_size, dim_ffn, vocab_size;
   size_t mix_low_rank, decay_low_rank;
+  // Layers after which transformers halves what it adds, where halves overflow. The weights of checkpoints have nothing of
+  // it; those of GGUF files do, and lose it when they are read (gguf_names.h).
+  size_t rescale_every;
   bool tie_word_embeddings;
   float layer_norm_eps, group_norm_eps;
 };
@@ -64,8 +68,10 @@ struct Mamba2MixerConfig {
   size_t d_model, d_inner, n_heads, head_dim, d_state, n_groups, d_conv;
   bool use_bias, use_conv_bias;
   float time_step_min, time_step_max;
-  size_t norm_size;  // channels that the gated RMSNorm normalises together: d_inner or d_inner / n_groups
+  size_t norm_size;  // channels that the gated RMSNorm normalises together: d_inner or d_inner / n_groups; 0: no norm
+  bool norm_before_gate;
   float rms_norm_eps;
+  std::array<float, 5> multipliers = {1, 1, 1, 1, 1};  // of in_proj's z, x, B, C and dt
 
   // Channels of the convolution: x, B and C.
   [[nodiscard]] size_t conv_dim() const { return d_inner + 2 * n_groups * d_state; }
@@ -97,13 +103,15 @@ struct AttentionConfig {
 
 // Decoders of attention, Mamba-2 or both with a gated MLP in every layer: models/llama.md, models/hybrid.md.
 struct DecoderConfig {
-  std::string_view name;  // "llama", "bamba" or "granitemoehybrid"
+  std::string_view name;  // "llama", "bamba", "granitemoehybrid" or "falcon_h1"
   size_t n_layer, d_model, vocab_size, dim_ffn, max_tokens;
-  std::vector<bool> is_attention;  // by layer; the others are Mamba-2
+  std::vector<bool> has_attention, has_mamba;  // by layer
   AttentionConfig attention;
   Mamba2MixerConfig mamba;  // where a layer is one
   bool use_mlp_bias, tie_word_embeddings;
-  float rms_norm_eps, embedding_multiplier, residual_multiplier, logits_scaling;
+  float rms_norm_eps, embedding_multiplier, logits_scaling;
+  float attention_multiplier, mamba_multiplier, mlp_multiplier;  // of what each adds to the residual stream
+  float gate_multiplier;                                         // of the MLP's gate, before silu
 };
 
 // quantization_config: how matrices in 4 bits are packed.

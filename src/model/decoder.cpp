@@ -9,7 +9,7 @@
 namespace sutra {
 
 DecoderNames decoder_names(const DecoderConfig& config) {
-  if (config.name == "bamba") {
+  if (config.name == "bamba" || config.name == "falcon_h1") {
     return {"model.final_layernorm", "pre_ff_layernorm", "feed_forward.", {"gate_proj", "up_proj", "down_proj"}};
   }
   if (config.name == "granitemoehybrid") {
@@ -20,8 +20,9 @@ DecoderNames decoder_names(const DecoderConfig& config) {
 
 // Every intermediate of a chunk of T tokens.
 struct Decoder::Buffers {
-  float* x;       // [T, d_model] residual stream
-  float* x_norm;  // [T, d_model]
+  float* x;        // [T, d_model] residual stream
+  float* x_norm;   // [T, d_model]
+  float* scratch;  // [T, d_model], where a layer has two mixers
   Attention::Buffers attention;
   Mamba2Mixer::Buffers mamba;  // where a layer is one
   GatedMlp::Buffers mlp;
@@ -31,6 +32,9 @@ Decoder::Buffers Decoder::carve(Arena& arena, size_t n_tokens) const {
   Buffers b{};
   b.x = arena.take<float>(n_tokens * config_.d_model);
   b.x_norm = arena.take<float>(n_tokens * config_.d_model);
+  const bool has_pairs =
+      std::ranges::any_of(blocks_, [](const Block& block) { return block.attention && block.mamba; });
+  b.scratch = has_pairs ? arena.take<float>(n_tokens * config_.d_model) : b.x_norm;
   size_t input_bytes = 0;
   for_each_linear([&](const Linear& l) { input_bytes = std::max(input_bytes, l.input_bytes(n_tokens)); });
   b.attention = Attention::carve(arena, config_.attention, n_tokens, input_bytes);
@@ -41,33 +45,34 @@ Decoder::Buffers Decoder::carve(Arena& arena, size_t n_tokens) const {
 
 void Decoder::mix(const Block& block, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
   const size_t d_model = config_.d_model;
-  const float scale = config_.residual_multiplier;
-  const auto* attention = std::get_if<Attention>(&block.mixer);
-  const auto* mamba = std::get_if<Mamba2Mixer>(&block.mixer);
-  const StateField* fields = &layout_.fields[block.field];
   const auto normalize = [&](const Tensor& weight, size_t first, size_t last) {
     kernels::rms_norm(
         {b.x + first * d_model, last - first, d_model, data(weight), config_.rms_norm_eps, b.x_norm + first * d_model});
   };
   const Work cost{n_tokens, d_model * kElementwiseCost};
 
-  // x ← x + mixer(RMSNorm(x)) · residual_multiplier
+  // x ← x + m_s · Mamba2(h) + m_a · Attention(h) with h = RMSNorm(x), or one of the two
   share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) {
     normalize(block.mixer_norm, first, last);
-    if (attention != nullptr) attention->prepare(b.x_norm, n_tokens, first, last, b.attention);
-    if (mamba != nullptr) mamba->prepare(b.x_norm, n_tokens, first, last, b.mamba);
+    if (block.attention) block.attention->prepare(b.x_norm, n_tokens, first, last, b.attention);
+    if (block.mamba) block.mamba->prepare(b.x_norm, n_tokens, first, last, b.mamba);
   });
-  if (attention != nullptr) {
-    attention->mix(b.x_norm, n_tokens, state, {&fields[0], &fields[1]}, b.attention, scale, b.x_norm, b.x, pool);
-  } else {
-    mamba->mix(b.x_norm, n_tokens, state.field(fields[0]), state.field(fields[1]), b.mamba, scale, b.x_norm, b.x, pool);
+  if (block.mamba) {
+    const StateField* fields = &layout_.fields[block.mamba_field];
+    block.mamba->mix(b.x_norm, n_tokens, state.field(fields[0]), state.field(fields[1]), b.mamba,
+                     config_.mamba_multiplier, b.scratch, b.x, pool);
   }
-  // x ← x + MLP(RMSNorm(x)) · residual_multiplier
+  if (block.attention) {
+    const StateField* fields = &layout_.fields[block.cache_field];
+    block.attention->mix(b.x_norm, n_tokens, state, {&fields[0], &fields[1]}, b.attention, config_.attention_multiplier,
+                         b.scratch, b.x, pool);
+  }
+  // x ← x + m_m · MLP(RMSNorm(x))
   share(pool, n_tokens, 1, cost, [&](size_t first, size_t last) {
     normalize(block.mlp_norm, first, last);
     block.mlp.prepare(b.x_norm, n_tokens, first, last, b.mlp);
   });
-  block.mlp.mix(b.x_norm, n_tokens, b.mlp, scale, b.x_norm, b.x, pool);
+  block.mlp.mix(b.x_norm, n_tokens, b.mlp, config_.mlp_multiplier, b.x_norm, b.x, pool);
 }
 
 void Decoder::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
@@ -103,7 +108,8 @@ template <class Visit>
 void Decoder::for_each_linear(const Visit& visit) const {
   visit(embeddings_);
   for (const Block& block : blocks_) {
-    std::visit([&](const auto& mixer) { mixer.for_each_linear(visit); }, block.mixer);
+    if (block.mamba) block.mamba->for_each_linear(visit);
+    if (block.attention) block.attention->for_each_linear(visit);
     block.mlp.for_each_linear(visit);
   }
   if (head_) visit(*head_);
@@ -131,20 +137,36 @@ Result<Decoder::Block> Decoder::take_block(size_t layer, WeightMap& tensors, con
   const std::string p = concat("model.layers.", layer, ".");
   Block block;
   SUTRA_ASSIGN(block.mixer_norm, take_vector(tensors, p + "input_layernorm.weight", {c.d_model}));
-  block.field = layout_.fields.size();
-  if (c.is_attention[layer]) {
-    SUTRA_ASSIGN(block.mixer, Attention::take(tensors, p + "self_attn.", c.attention, config, options));
+  if (c.has_attention[layer]) {
+    SUTRA_ASSIGN(block.attention, Attention::take(tensors, p + "self_attn.", c.attention, config, options));
+    block.cache_field = layout_.fields.size();
     layout_.add_cache(layer, c.attention.n_kv_heads, c.attention.head_dim);
-  } else {
+  }
+  if (c.has_mamba[layer]) {
     const Mamba2MixerConfig& m = c.mamba;
-    SUTRA_ASSIGN(block.mixer, Mamba2Mixer::take(tensors, p + "mamba.", m, config, options));
+    SUTRA_ASSIGN(block.mamba, Mamba2Mixer::take(tensors, p + "mamba.", m, config, options));
+    block.mamba_field = layout_.fields.size();
     layout_.add({concat("conv.", layer), 0, 1, m.d_conv, m.conv_dim(), true, {m.conv_dim(), m.d_conv}});
     layout_.add({concat("ssm.", layer), 0, m.n_heads, m.d_state, m.head_dim, true, {m.n_heads, m.head_dim, m.d_state}});
   }
   SUTRA_ASSIGN(block.mlp_norm, take_vector(tensors, concat(p, names.mlp_norm, ".weight"), {c.d_model}));
-  SUTRA_ASSIGN(block.mlp, GatedMlp::take(tensors, concat(p, names.mlp), names.matrices, c.d_model, c.dim_ffn,
-                                         c.use_mlp_bias, config, options));
+  SUTRA_ASSIGN(block.mlp, GatedMlp::take(tensors, concat(p, names.mlp), names.matrices, c, config, options));
   return block;
+}
+
+// GGUF files have what the frequencies of Llama 3 are divided by as a tensor.
+Status Decoder::divide_frequencies(WeightMap& tensors, std::vector<double>& frequencies) {
+  constexpr std::string_view kFactors = "rope_freqs.weight";
+  if (frequencies.empty() || !tensors.contains(kFactors)) return {};
+  SUTRA_ASSIGN(const Tensor factors, take_vector(tensors, kFactors, {frequencies.size()}));
+  for (size_t i = 0; i < frequencies.size(); ++i) {
+    const float factor = factors.as<float>()[i];
+    frequencies[i] /= static_cast<double>(factor);
+    if (!(frequencies[i] > 0 && frequencies[i] <= 1)) {
+      return fail(ErrorCode::kMalformed, "tensor '", kFactors, "': element ", i, " cannot be ", double{factor});
+    }
+  }
+  return {};
 }
 
 Result<std::unique_ptr<Model>> Decoder::create(const ModelConfig& config, WeightMap& tensors,
@@ -154,6 +176,7 @@ Result<std::unique_ptr<Model>> Decoder::create(const ModelConfig& config, Weight
   const DecoderConfig& c = model->config_;
   model->layout_.max_tokens = c.max_tokens;
   model->frequencies_ = rotary_frequencies(c.attention.rope);
+  SUTRA_TRY(divide_frequencies(tensors, model->frequencies_));
   SUTRA_ASSIGN(model->embeddings_,
                Linear::take(tensors, "model.embed_tokens", c.vocab_size, c.d_model, config, options));
   for (size_t layer = 0; layer < c.n_layer; ++layer) {

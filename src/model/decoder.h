@@ -1,10 +1,10 @@
-// Decoders whose layers are a mixer, attention or Mamba-2, and a gated MLP, each behind its norm: Llama, and the hybrids
-// Bamba and Granite 4. Equations, names and shapes: models/llama.md and models/hybrid.md.
+// Decoders whose layers are mixers, attention or Mamba-2 or both side by side, and a gated MLP, each behind its norm: Llama,
+// and the hybrids Bamba, Granite 4 and Falcon-H1. Equations, names and shapes: models/llama.md and models/hybrid.md.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "model/attention.h"
@@ -36,14 +36,16 @@ class Decoder final : public Model {
  private:
   struct Block {
     Tensor mixer_norm;
-    std::variant<Attention, Mamba2Mixer> mixer;
-    size_t field = 0;  // the first of the mixer's two in the layout
+    std::optional<Attention> attention;
+    std::optional<Mamba2Mixer> mamba;
+    size_t cache_field = 0, mamba_field = 0;  // the first of each mixer's two in the layout
     Tensor mlp_norm;
     GatedMlp mlp;
   };
   struct Buffers;
 
   Result<Block> take_block(size_t layer, WeightMap& tensors, const ModelConfig& config, const WeightOptions& options);
+  static Status divide_frequencies(WeightMap& tensors, std::vector<double>& frequencies);
   void mix(const Block& block, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   Buffers carve(Arena& arena, size_t n_tokens) const;
   template <class Visit>

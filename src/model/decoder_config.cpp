@@ -1,5 +1,6 @@
-// The config.json of decoders: Llama, Bamba, Granite 4 hybrid.
+// The config.json of decoders: Llama, Bamba, Granite 4 hybrid, Falcon-H1.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/attention/attention.h"
@@ -8,97 +9,104 @@
 namespace sutra {
 namespace {
 
-Result<double> scaling_number(const JsonObject& scaling, std::string_view key) {
-  return scaling.required_float(key, 1, 1e6);
-}
+double scaling_number(ConfigReader& scaling, std::string_view key) { return scaling.required_float(key, 1, 1e6); }
 
 // How positions beyond those of the training are squeezed. The object is `rope_parameters` of transformers 5 or
 // `rope_scaling` of older files, whose type may be called "type".
-Status read_rope_scaling(const JsonObject& scaling, size_t max_tokens, RopeConfig& c) {
-  SUTRA_ASSIGN(const std::string old_type, scaling.optional_string("type", "default"));
-  SUTRA_ASSIGN(const std::string type, scaling.optional_string("rope_type", old_type));
-  if (type == "default") return {};
+void read_rope_scaling(ConfigReader& scaling, size_t max_tokens, RopeConfig& c) {
+  const std::string old_type = scaling.string_or("type", "default");
+  const std::string type = scaling.string_or("rope_type", old_type);
+  if (type == "default") return;
   if (type == "linear") {
     c.scaling = RopeConfig::Scaling::kLinear;
-    SUTRA_ASSIGN(c.factor, scaling_number(scaling, "factor"));
-    return {};
+    c.factor = scaling_number(scaling, "factor");
+    return;
   }
   if (type == "llama3") {
     c.scaling = RopeConfig::Scaling::kLlama3;
-    SUTRA_ASSIGN(c.factor, scaling_number(scaling, "factor"));
-    SUTRA_ASSIGN(c.low_freq_factor, scaling_number(scaling, "low_freq_factor"));
-    SUTRA_ASSIGN(c.high_freq_factor, scaling_number(scaling, "high_freq_factor"));
-    SUTRA_ASSIGN(c.original_max_position,
-                 scaling.optional_float("original_max_position_embeddings", static_cast<double>(max_tokens), 1, 1e9));
+    c.factor = scaling_number(scaling, "factor");
+    c.low_freq_factor = scaling_number(scaling, "low_freq_factor");
+    c.high_freq_factor = scaling_number(scaling, "high_freq_factor");
+    c.original_max_position =
+        scaling.float_or("original_max_position_embeddings", static_cast<double>(max_tokens), 1, 1e9);
     if (c.low_freq_factor >= c.high_freq_factor) {
-      return fail(ErrorCode::kMalformed, "config.json: rope: 'low_freq_factor' ", c.low_freq_factor,
-                  " must be below 'high_freq_factor' ", c.high_freq_factor);
+      scaling.refuse(ErrorCode::kMalformed, "rope: 'low_freq_factor' ", c.low_freq_factor,
+                     " must be below 'high_freq_factor' ", c.high_freq_factor);
     }
-    return {};
+    return;
   }
-  return fail(ErrorCode::kUnsupported, "config.json: rope type \"", printable(type),
-              "\" is not supported; \"default\", \"linear\" and \"llama3\" are");
+  scaling.refuse(ErrorCode::kUnsupported, "rope type \"", printable(type),
+                 "\" is not supported; \"default\", \"linear\" and \"llama3\" are");
 }
 
 // Of heads that turn `rotary_dim` of their channels.
-Status read_rope(const JsonObject& json, size_t rotary_dim, size_t max_tokens, RopeConfig& c) {
-  SUTRA_ASSIGN(c.theta, json.optional_float("rope_theta", 10000.0, 1, 1e12));
-  SUTRA_ASSIGN(const std::optional<JsonObject> parameters, json.optional_object("rope_parameters"));
+void read_rope(ConfigReader& json, size_t rotary_dim, size_t max_tokens, RopeConfig& c) {
+  c.theta = json.float_or("rope_theta", 10000.0, 1, 1e12);
+  const std::optional<JsonObject> parameters = json.object("rope_parameters");
   if (parameters) {
-    SUTRA_ASSIGN(c.theta, parameters->optional_float("rope_theta", c.theta, 1, 1e12));
-    SUTRA_TRY(read_rope_scaling(*parameters, max_tokens, c));
+    ConfigReader nested(*parameters);
+    c.theta = nested.float_or("rope_theta", c.theta, 1, 1e12);
+    read_rope_scaling(nested, max_tokens, c);
+    json.keep(nested.status());
   }
-  SUTRA_ASSIGN(const std::optional<JsonObject> scaling, json.optional_object("rope_scaling"));
-  if (scaling) SUTRA_TRY(read_rope_scaling(*scaling, max_tokens, c));
+  const std::optional<JsonObject> scaling = json.object("rope_scaling");
+  if (scaling) {
+    ConfigReader nested(*scaling);
+    read_rope_scaling(nested, max_tokens, c);
+    json.keep(nested.status());
+  }
   c.rotary_dim = rotary_dim;
   if (rotary_dim % 2 != 0) {
-    return fail(ErrorCode::kMalformed, "config.json: rotary positions need an even number of channels, found ",
-                rotary_dim);
+    json.refuse(ErrorCode::kMalformed, "rotary positions need an even number of channels, found ", rotary_dim);
   }
-  return {};
 }
 
 // models/hybrid.md, "Bamba's rotary positions".
-Result<size_t> bamba_rotary_dim(const JsonObject& json, size_t head_dim) {
-  SUTRA_ASSIGN(const double factor, json.optional_float("partial_rotary_factor", 0.5, 0, 1));
+size_t bamba_rotary_dim(ConfigReader& json, size_t head_dim) {
+  const double factor = json.float_or("partial_rotary_factor", 0.5, 0, 1);
   const auto partial = static_cast<size_t>(static_cast<double>(head_dim) * factor);
-  SUTRA_ASSIGN(const uint64_t rotary_dim,
-               json.optional_uint("attn_rotary_emb", json.has("rope_parameters") ? head_dim : partial, 0, head_dim));
-  return static_cast<size_t>(rotary_dim);
+  const size_t fallback = json.has("rope_parameters") ? head_dim : partial;
+  return static_cast<size_t>(json.uint_or("attn_rotary_emb", fallback, 0, head_dim));
 }
 
-Result<AttentionConfig> read_attention(const JsonObject& json, size_t d_model) {
+AttentionConfig read_attention(ConfigReader& json, size_t d_model) {
   AttentionConfig c{};
   c.d_model = d_model;
-  SUTRA_ASSIGN(c.n_heads, width(json, "num_attention_heads"));
-  SUTRA_ASSIGN(c.n_kv_heads, width_or(json, "num_key_value_heads", c.n_heads));
-  SUTRA_ASSIGN(c.head_dim, width_or(json, "head_dim", std::max<size_t>(1, d_model / c.n_heads)));
+  c.n_heads = json.width("num_attention_heads");
+  c.n_kv_heads = json.width_or("num_key_value_heads", c.n_heads);
+  c.head_dim = json.width_or("head_dim", std::max<size_t>(1, d_model / c.n_heads));
   if (c.n_heads % c.n_kv_heads != 0) {
-    return fail(ErrorCode::kMalformed, "config.json: ", c.n_heads, " attention heads cannot share ", c.n_kv_heads,
+    json.refuse(ErrorCode::kMalformed, c.n_heads, " attention heads cannot share ", c.n_kv_heads,
                 " heads of keys and values");
   }
   if (uint64_t{c.n_heads} * c.head_dim > kMaxWidth) {
-    return fail(ErrorCode::kTooLarge, "config.json: ", c.n_heads, " heads of ", c.head_dim, " channels exceed ",
-                kMaxWidth);
+    json.refuse(ErrorCode::kTooLarge, c.n_heads, " heads of ", c.head_dim, " channels exceed ", kMaxWidth);
   }
-  SUTRA_ASSIGN(c.use_bias, json.optional_bool("attention_bias", false));
+  c.use_bias = json.bool_or("attention_bias", false);
   c.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(c.head_dim)));
   return c;
 }
 
-// "mamba" or "attention" for every layer.
-Result<std::vector<bool>> read_layer_types(const JsonObject& json, size_t n_layer) {
-  SUTRA_ASSIGN(const std::vector<std::string> old_types, json.optional_strings("layers_block_type"));
-  SUTRA_ASSIGN(std::vector<std::string> types, json.optional_strings("layer_types"));
+// Layers are one or the other.
+void set_attention_layers(std::vector<bool> is_attention, DecoderConfig& c) {
+  c.has_mamba = is_attention;
+  c.has_mamba.flip();
+  c.has_attention = std::move(is_attention);
+}
+
+// "mamba" or "attention" for every layer: which are attention.
+std::vector<bool> read_layer_types(ConfigReader& json, size_t n_layer) {
+  const std::vector<std::string> old_types = json.strings("layers_block_type");
+  std::vector<std::string> types = json.strings("layer_types");
   if (types.empty()) types = old_types;
   if (types.size() != n_layer) {
-    return fail(ErrorCode::kMalformed, "config.json: 'layer_types' must name ", n_layer, " layers, found ",
-                types.size());
+    json.refuse(ErrorCode::kMalformed, "'layer_types' must name ", n_layer, " layers, found ", types.size());
+    types.assign(n_layer, "mamba");
   }
   std::vector<bool> is_attention;
   for (const std::string& type : types) {
     if (type != "mamba" && type != "attention") {
-      return fail(ErrorCode::kUnsupported, "config.json: 'layer_types' must be \"mamba\" or \"attention\", found \"",
+      json.refuse(ErrorCode::kUnsupported, "'layer_types' must be \"mamba\" or \"attention\", found \"",
                   printable(type), "\"");
     }
     is_attention.push_back(type == "attention");
@@ -106,94 +114,136 @@ Result<std::vector<bool>> read_layer_types(const JsonObject& json, size_t n_laye
   return is_attention;
 }
 
-Status read_llama(const JsonObject& json, DecoderConfig& c) {
+void read_llama(ConfigReader& json, DecoderConfig& c) {
   c.name = "llama";
-  c.is_attention.assign(c.n_layer, true);
-  SUTRA_ASSIGN(c.dim_ffn, width(json, "intermediate_size"));
-  SUTRA_ASSIGN(c.use_mlp_bias, json.optional_bool("mlp_bias", false));
-  return read_rope(json, c.attention.head_dim, c.max_tokens, c.attention.rope);
+  set_attention_layers(std::vector<bool>(c.n_layer, true), c);
+  c.dim_ffn = json.width("intermediate_size");
+  c.use_mlp_bias = json.bool_or("mlp_bias", false);
+  read_rope(json, c.attention.head_dim, c.max_tokens, c.attention.rope);
 }
 
-Status read_bamba(const JsonObject& json, DecoderConfig& c) {
+void read_bamba(ConfigReader& json, DecoderConfig& c) {
   c.name = "bamba";
-  c.is_attention.assign(c.n_layer, false);
-  SUTRA_ASSIGN(const std::vector<uint64_t> attention_layers, json.optional_uints("attn_layer_indices"));
+  std::vector<bool> is_attention(c.n_layer, false);
+  const std::vector<uint64_t> attention_layers = json.uints("attn_layer_indices");
   for (const uint64_t layer : attention_layers) {
     if (layer >= c.n_layer) {
-      return fail(ErrorCode::kMalformed, "config.json: 'attn_layer_indices' holds ", layer, " of ", c.n_layer,
-                  " layers");
+      json.refuse(ErrorCode::kMalformed, "'attn_layer_indices' holds ", layer, " of ", c.n_layer, " layers");
+    } else {
+      is_attention[static_cast<size_t>(layer)] = true;
     }
-    c.is_attention[static_cast<size_t>(layer)] = true;
   }
-  SUTRA_ASSIGN(c.dim_ffn, width(json, "intermediate_size"));
-  SUTRA_ASSIGN(c.use_mlp_bias, json.optional_bool("mlp_bias", false));
-  SUTRA_ASSIGN(const size_t rotary_dim, bamba_rotary_dim(json, c.attention.head_dim));
-  return read_rope(json, rotary_dim, c.max_tokens, c.attention.rope);
+  set_attention_layers(std::move(is_attention), c);
+  c.dim_ffn = json.width("intermediate_size");
+  c.use_mlp_bias = json.bool_or("mlp_bias", false);
+  const size_t rotary_dim = bamba_rotary_dim(json, c.attention.head_dim);
+  read_rope(json, rotary_dim, c.max_tokens, c.attention.rope);
 }
 
-Result<bool> has_rotary_positions(const JsonObject& json) {
-  SUTRA_ASSIGN(const std::string type, json.optional_string("position_embedding_type", "nope"));
+bool has_rotary_positions(ConfigReader& json) {
+  const std::string type = json.string_or("position_embedding_type", "nope");
   if (type == "rope" || type == "nope") return type == "rope";
-  return fail(ErrorCode::kUnsupported, "config.json: 'position_embedding_type' must be \"rope\" or \"nope\", found \"",
+  json.refuse(ErrorCode::kUnsupported, "'position_embedding_type' must be \"rope\" or \"nope\", found \"",
               printable(type), "\"");
+  return false;
 }
 
-Status read_granite_hybrid(const JsonObject& json, DecoderConfig& c) {
+void read_granite_hybrid(ConfigReader& json, DecoderConfig& c) {
   c.name = "granitemoehybrid";
-  SUTRA_ASSIGN(c.is_attention, read_layer_types(json, c.n_layer));
-  SUTRA_ASSIGN(const uint64_t n_experts, json.optional_uint("num_local_experts", 0, 0, kMaxWidth));
+  std::vector<bool> is_attention = read_layer_types(json, c.n_layer);
+  set_attention_layers(std::move(is_attention), c);
+  const uint64_t n_experts = json.uint_or("num_local_experts", 0, 0, kMaxWidth);
   if (n_experts != 0) {
-    return fail(ErrorCode::kUnsupported,
-                "config.json: mixtures of experts are not supported, found 'num_local_experts' ", n_experts);
+    json.refuse(ErrorCode::kUnsupported, "mixtures of experts are not supported, found 'num_local_experts' ",
+                n_experts);
   }
-  SUTRA_ASSIGN(c.dim_ffn, width(json, "shared_intermediate_size"));
-  SUTRA_ASSIGN(c.embedding_multiplier, multiplier_or(json, "embedding_multiplier", 1));
-  SUTRA_ASSIGN(c.residual_multiplier, multiplier_or(json, "residual_multiplier", 1));
-  SUTRA_ASSIGN(c.logits_scaling, multiplier_or(json, "logits_scaling", 1));
-  SUTRA_ASSIGN(c.attention.scale, multiplier_or(json, "attention_multiplier", 1));
-  SUTRA_ASSIGN(const bool has_positions, has_rotary_positions(json));
-  if (!has_positions) return {};
-  return read_rope(json, c.attention.head_dim, c.max_tokens, c.attention.rope);
+  c.dim_ffn = json.width("shared_intermediate_size");
+  c.embedding_multiplier = json.multiplier_or("embedding_multiplier", 1);
+  const float residual = json.multiplier_or("residual_multiplier", 1);
+  c.attention_multiplier = c.mamba_multiplier = c.mlp_multiplier = residual;
+  c.logits_scaling = json.multiplier_or("logits_scaling", 1);
+  c.attention.scale = json.multiplier_or("attention_multiplier", 1);
+  const bool has_positions = has_rotary_positions(json);
+  if (has_positions) read_rope(json, c.attention.head_dim, c.max_tokens, c.attention.rope);
 }
 
-Status check_memory_of(const DecoderConfig& c) {
+// Every layer has both mixers. What is multiplied into a product's input is multiplied into its results here, and the
+// factors of queries and keys into those of their products.
+void read_falcon_h1(ConfigReader& json, DecoderConfig& c) {
+  c.name = "falcon_h1";
+  c.has_attention.assign(c.n_layer, true);
+  c.has_mamba.assign(c.n_layer, true);
+  c.dim_ffn = json.width("intermediate_size");
+  c.use_mlp_bias = json.bool_or("mlp_bias", false);
+  json.require_bool("attention_bias", false);
+  json.require_bool("mamba_proj_bias", false);
+  json.require_bool("projectors_bias", false);
+  c.embedding_multiplier = json.multiplier_or("embedding_multiplier", 1);
+  const float head = json.multiplier_or("lm_head_multiplier", 1);
+  c.logits_scaling = 1 / head;
+  const float attention_in = json.multiplier_or("attention_in_multiplier", 1);
+  const float attention_out = json.multiplier_or("attention_out_multiplier", 1);
+  const float key = json.multiplier_or("key_multiplier", 1);
+  c.attention.scale *= attention_in * attention_in * key;
+  c.attention_multiplier = attention_in * attention_out;
+  c.mamba_multiplier = json.multiplier_or("ssm_out_multiplier", 1);
+  const auto mlp = json.multipliers_or_ones<2>("mlp_multipliers");
+  c.gate_multiplier = mlp[0];
+  c.mlp_multiplier = mlp[1];
+  read_rope(json, c.attention.head_dim, c.max_tokens, c.attention.rope);
+}
+
+// What Falcon-H1's Mamba-2 has beside the others'. The norm is before or after the gate, or there is none.
+void read_falcon_h1_mixer(ConfigReader& json, Mamba2MixerConfig& c) {
+  const float ssm_in = json.multiplier_or("ssm_in_multiplier", 1);
+  c.multipliers = json.multipliers_or_ones<5>("ssm_multipliers");
+  for (float& multiplier : c.multipliers) multiplier *= ssm_in;
+  const bool has_norm = json.bool_or("mamba_rms_norm", false);
+  c.norm_before_gate = json.bool_or("mamba_norm_before_gate", true);
+  c.norm_size = has_norm ? c.d_inner / c.n_groups : 0;
+}
+
+void check_memory_of(const DecoderConfig& c, ConfigReader& json) {
   const AttentionConfig& a = c.attention;
-  const auto n_attention = static_cast<uint64_t>(std::ranges::count(c.is_attention, true));
-  const uint64_t n_mamba = c.n_layer - n_attention;
+  const auto n_attention = static_cast<uint64_t>(std::ranges::count(c.has_attention, true));
+  const auto n_mamba = static_cast<uint64_t>(std::ranges::count(c.has_mamba, true));
   const uint64_t q = uint64_t{a.n_heads} * a.head_dim, kv = uint64_t{a.n_kv_heads} * a.head_dim;
-  uint64_t token_floats = 2 * c.d_model + 3 * c.dim_ffn + 2 * q + 2 * kv + a.rope.rotary_dim;
+  uint64_t token_floats = 3 * c.d_model + 3 * c.dim_ffn + 2 * q + 2 * kv + a.rope.rotary_dim;
   uint64_t state_floats = 0;
   if (n_mamba > 0) {
     token_floats += mamba2_token_floats(c.mamba);
     state_floats = n_mamba * mamba2_state_floats(c.mamba);
   }
-  return check_memory(token_floats, state_floats, n_attention * 2 * kv * kernels::kCachePageTokens);
+  json.check_memory(token_floats, state_floats, n_attention * 2 * kv * kernels::kCachePageTokens);
 }
 
 }  // namespace
 
-Result<DecoderConfig> read_decoder(const JsonObject& json, std::string_view model_type) {
+DecoderConfig read_decoder(ConfigReader& json, std::string_view model_type) {
   DecoderConfig c{};
-  SUTRA_TRY(read_sizes(json, c));
-  SUTRA_ASSIGN(c.d_model, width(json, "hidden_size"));
-  SUTRA_ASSIGN(const uint64_t max_tokens, json.optional_uint("max_position_embeddings", 2048, 1, kMaxPositions));
-  c.max_tokens = static_cast<size_t>(max_tokens);
-  SUTRA_ASSIGN(c.attention, read_attention(json, c.d_model));
-  SUTRA_TRY(require_string(json, "hidden_act", "silu"));
-  SUTRA_ASSIGN(c.rms_norm_eps, epsilon(json, "rms_norm_eps", model_type == "llama" ? 1e-6 : 1e-5));
-  SUTRA_ASSIGN(c.tie_word_embeddings, json.optional_bool("tie_word_embeddings", false));
-  c.embedding_multiplier = c.residual_multiplier = c.logits_scaling = 1;
+  json.read_sizes(c);
+  c.d_model = json.width("hidden_size");
+  c.max_tokens = static_cast<size_t>(json.uint_or("max_position_embeddings", 2048, 1, kMaxPositions));
+  c.attention = read_attention(json, c.d_model);
+  json.require_string("hidden_act", "silu");
+  c.rms_norm_eps = json.epsilon("rms_norm_eps", model_type == "llama" ? 1e-6 : 1e-5);
+  c.tie_word_embeddings = json.bool_or("tie_word_embeddings", false);
+  c.embedding_multiplier = c.logits_scaling = c.gate_multiplier = 1;
+  c.attention_multiplier = c.mamba_multiplier = c.mlp_multiplier = 1;
   if (model_type == "llama") {
-    SUTRA_TRY(read_llama(json, c));
+    read_llama(json, c);
   } else if (model_type == "bamba") {
-    SUTRA_TRY(read_bamba(json, c));
+    read_bamba(json, c);
+  } else if (model_type == "falcon_h1") {
+    read_falcon_h1(json, c);
   } else {
-    SUTRA_TRY(read_granite_hybrid(json, c));
+    read_granite_hybrid(json, c);
   }
-  if (std::ranges::count(c.is_attention, false) > 0) {
-    SUTRA_ASSIGN(c.mamba, read_mamba2_mixer(json, c.d_model));
+  if (std::ranges::count(c.has_mamba, true) > 0) {
+    c.mamba = read_mamba2_mixer(json, c.d_model);
+    if (model_type == "falcon_h1") read_falcon_h1_mixer(json, c.mamba);
   }
-  SUTRA_TRY(check_memory_of(c));
+  check_memory_of(c, json);
   return c;
 }
 

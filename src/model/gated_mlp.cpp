@@ -24,7 +24,7 @@ void GatedMlp::prepare(const float* x, size_t n_tokens, size_t first, size_t las
   if (up.quantized != b.q_gate) up_->prepare(up, first, last);
 }
 
-// hidden = silu(W_gate x) ⊙ W_up x, for some of its channels
+// hidden = silu(m_g · W_gate x) ⊙ W_up x, for some of its channels
 void GatedMlp::project(const float* x, size_t n_tokens, size_t first, size_t last, const Buffers& b) const {
   const LinearInput gate_input{x, n_tokens, b.q_gate};
   const size_t stride = 2 * dim_ffn_, n = last - first;
@@ -44,6 +44,7 @@ void GatedMlp::project(const float* x, size_t n_tokens, size_t first, size_t las
       kernels::add_bias(gate, data(gate_bias_) + first, 1, n, gate);
       kernels::add_bias(up, data(up_bias_) + first, 1, n, up);
     }
+    if (gate_multiplier_ != 1) kernels::scale(gate, gate_multiplier_, n, gate);
     kernels::mul_silu(up, gate, n, b.hidden + t * dim_ffn_ + first);
   }
 }
@@ -60,12 +61,13 @@ void GatedMlp::mix(const float* x, size_t n_tokens, const Buffers& b, float scal
   multiply_add(down_, hidden, data_or_null(down_bias_), scratch, residual, pool, scale);
 }
 
-Result<GatedMlp> GatedMlp::take(WeightMap& tensors, const std::string& prefix, const Names& names, size_t d_model,
-                                size_t dim_ffn, bool use_bias, const ModelConfig& config,
-                                const WeightOptions& options) {
+Result<GatedMlp> GatedMlp::take(WeightMap& tensors, const std::string& prefix, const Names& names,
+                                const DecoderConfig& decoder, const ModelConfig& config, const WeightOptions& options) {
+  const size_t d_model = decoder.d_model, dim_ffn = decoder.dim_ffn;
   GatedMlp m;
   m.d_model_ = d_model;
   m.dim_ffn_ = dim_ffn;
+  m.gate_multiplier_ = decoder.gate_multiplier;
   const bool has_up = !names.up.empty();
   const size_t n_gate_rows = has_up ? dim_ffn : 2 * dim_ffn;
   SUTRA_ASSIGN(m.gate_, Linear::take(tensors, concat(prefix, names.gate), n_gate_rows, d_model, config, options));
@@ -73,7 +75,7 @@ Result<GatedMlp> GatedMlp::take(WeightMap& tensors, const std::string& prefix, c
     SUTRA_ASSIGN(m.up_, Linear::take(tensors, concat(prefix, names.up), dim_ffn, d_model, config, options));
   }
   SUTRA_ASSIGN(m.down_, Linear::take(tensors, concat(prefix, names.down), d_model, dim_ffn, config, options));
-  if (use_bias) {
+  if (decoder.use_mlp_bias) {
     SUTRA_ASSIGN(m.gate_bias_, take_vector(tensors, concat(prefix, names.gate, ".bias"), {dim_ffn}));
     SUTRA_ASSIGN(m.up_bias_, take_vector(tensors, concat(prefix, names.up, ".bias"), {dim_ffn}));
     SUTRA_ASSIGN(m.down_bias_, take_vector(tensors, concat(prefix, names.down, ".bias"), {d_model}));

@@ -1,6 +1,6 @@
 // The gated MLP of decoders (SwiGLU): everything between the residual stream and itself but the norm before it.
 //
-//   MLP(x) = W_down (silu(W_gate x) ⊙ W_up x)                    (+ biases)
+//   MLP(x) = W_down (silu(m_g · W_gate x) ⊙ W_up x)              (+ biases)
 //
 // Source: Shazeer 2020, "GLU Variants Improve Transformer".
 #pragma once
@@ -27,8 +27,8 @@ class GatedMlp {
   };
 
   // Tensors by `prefix` and the names.
-  static Result<GatedMlp> take(WeightMap& tensors, const std::string& prefix, const Names& names, size_t d_model,
-                               size_t dim_ffn, bool use_bias, const ModelConfig& config, const WeightOptions& options);
+  static Result<GatedMlp> take(WeightMap& tensors, const std::string& prefix, const Names& names,
+                               const DecoderConfig& decoder, const ModelConfig& config, const WeightOptions& options);
   static Buffers carve(Arena& arena, size_t dim_ffn, size_t n_tokens, size_t input_bytes);
 
   // Quantises tokens first ≤ t < last of x [T, d_model], the layer's input.
@@ -49,6 +49,7 @@ class GatedMlp {
   void project(const float* x, size_t n_tokens, size_t first, size_t last, const Buffers& b) const;
 
   size_t d_model_ = 0, dim_ffn_ = 0;
+  float gate_multiplier_ = 1;
   Linear gate_;  // with the rows of up, where up_ is empty
   std::optional<Linear> up_;
   Linear down_;

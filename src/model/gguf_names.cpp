@@ -3,28 +3,39 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
+#include <cmath>
+#include <map>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <string_view>
 
-#include "base/json.h"
+#include "model/attention.h"
+#include "model/parameters.h"
 #include "quant/ggml_blocks.h"
+#include "tensor/rearrange.h"
 
 namespace sutra {
 namespace {
 
 constexpr std::string_view kBlocks = "blk.";
-constexpr float kRwkv7GroupNormEps = 64e-5f;
-constexpr std::string_view kMixes = "rwkvag";  // in the order of time_mix_lerp_fused
+constexpr std::string_view kRopeFactorsName = "rope_freqs.weight";
 
+// What happens on the way from the file; writing does the opposite.
 enum class Change : uint8_t {
   kNone,
-  kFlatten,     // to one dimension
-  kSplitLerps,  // six vectors one after the other
-  kHeads,       // [C] to [H, N]
-  kConv1d,      // [d_inner, d_conv] to [d_inner, 1, d_conv]
-  kMinusExp     // only written: A of A_log; what is read stays A
+  kFlatten,      // to one dimension, and written as one
+  kColumn,       // [n, 1] to [n]
+  kSplitLerps,   // vectors one after the other
+  kHeads,        // [C] to [H, N]
+  kNormGroups,   // [groups, n] to [groups · n]
+  kConv1d,       // [channels, d_conv] to [channels, 1, d_conv]
+  kTranspose,    // the last two dimensions exchanged
+  kRotaryRows,   // rows of a pair of rotary positions are neighbours, and become halves
+  kGateAndUp,    // the rows of ffn_up follow those of ffn_gate
+  kRescale,      // what was divided by a power of 2 is multiplied by it
+  kMinusExp,     // only written: A of A_log; what is read stays A
+  kRopeFactors,  // only written: made of the config
 };
 
 using Stored = GgufTensor::Stored;
@@ -36,6 +47,47 @@ struct Rule {
   std::string_view from, to;
   Change change = Change::kNone;
   Stored stored = Stored::kFloats;
+};
+
+constexpr Rule kRwkv6Outside[] = {
+    {"token_embd.weight", "emb.weight", Change::kNone, kMatrix},
+    {"token_embd_norm.weight", "blocks.0.ln0.weight"},
+    {"token_embd_norm.bias", "blocks.0.ln0.bias"},
+    {"output_norm.weight", "ln_out.weight"},
+    {"output_norm.bias", "ln_out.bias"},
+    {"output.weight", "head.weight", Change::kNone, kMatrix},
+};
+constexpr Rule kRwkv6Inside[] = {
+    {"attn_norm.weight", "ln1.weight"},
+    {"attn_norm.bias", "ln1.bias"},
+    {"attn_norm_2.weight", "ln2.weight"},
+    {"attn_norm_2.bias", "ln2.bias"},
+    {"time_mix_lerp_x.weight", "att.time_maa_x", Change::kFlatten},
+    {"time_mix_lerp_fused.weight", "att.time_maa_", Change::kSplitLerps},
+    // Of converters before the fused tensor.
+    {"time_mix_lerp_w.weight", "att.time_maa_w", Change::kFlatten},
+    {"time_mix_lerp_k.weight", "att.time_maa_k", Change::kFlatten},
+    {"time_mix_lerp_v.weight", "att.time_maa_v", Change::kFlatten},
+    {"time_mix_lerp_r.weight", "att.time_maa_r", Change::kFlatten},
+    {"time_mix_lerp_g.weight", "att.time_maa_g", Change::kFlatten},
+    {"time_mix_w1.weight", "att.time_maa_w1", Change::kTranspose},
+    {"time_mix_w2.weight", "att.time_maa_w2", Change::kTranspose},
+    {"time_mix_first.weight", "att.time_faaaa"},
+    {"time_mix_decay.weight", "att.time_decay", Change::kFlatten},
+    {"time_mix_decay_w1.weight", "att.time_decay_w1", Change::kTranspose},
+    {"time_mix_decay_w2.weight", "att.time_decay_w2", Change::kTranspose},
+    {"time_mix_receptance.weight", "att.receptance.weight", Change::kNone, kMatrix},
+    {"time_mix_key.weight", "att.key.weight", Change::kNone, kMatrix},
+    {"time_mix_value.weight", "att.value.weight", Change::kNone, kMatrix},
+    {"time_mix_gate.weight", "att.gate.weight", Change::kNone, kMatrix},
+    {"time_mix_output.weight", "att.output.weight", Change::kRescale, kMatrix},
+    {"time_mix_ln.weight", "att.ln_x.weight"},
+    {"time_mix_ln.bias", "att.ln_x.bias"},
+    {"channel_mix_lerp_k.weight", "ffn.time_maa_k", Change::kFlatten},
+    {"channel_mix_lerp_r.weight", "ffn.time_maa_r", Change::kFlatten},
+    {"channel_mix_key.weight", "ffn.key.weight", Change::kNone, kMatrix},
+    {"channel_mix_receptance.weight", "ffn.receptance.weight", Change::kNone, kMatrix},
+    {"channel_mix_value.weight", "ffn.value.weight", Change::kRescale, kMatrix},
 };
 
 constexpr Rule kRwkv7Outside[] = {
@@ -85,6 +137,7 @@ constexpr Rule kMambaOutside[] = {
 constexpr Rule kMambaInside[] = {
     {"attn_norm.weight", "norm.weight"},
     {"ssm_in.weight", "mixer.in_proj.weight", Change::kNone, kMatrix},
+    {"ssm_in.bias", "mixer.in_proj.bias"},
     {"ssm_conv1d.weight", "mixer.conv1d.weight", Change::kConv1d},
     {"ssm_conv1d.bias", "mixer.conv1d.bias"},
     {"ssm_x.weight", "mixer.x_proj.weight", Change::kNone, kLowRank},
@@ -94,230 +147,274 @@ constexpr Rule kMambaInside[] = {
     {"ssm_a", "mixer.A_log", Change::kMinusExp},
     {"ssm_d", "mixer.D", Change::kFlatten},
     {"ssm_out.weight", "mixer.out_proj.weight", Change::kNone, kMatrix},
+    {"ssm_out.bias", "mixer.out_proj.bias"},
 };
 
-const TensorEntry* find_tensor(const GgufHeader& header, std::string_view name) {
-  const auto found = std::ranges::find(header.tensors, name, &TensorEntry::name);
-  return found == header.tensors.end() ? nullptr : &*found;
-}
-
-// Rows of the embedding.
-Result<uint64_t> vocab_size(const GgufHeader& header) {
-  constexpr std::string_view kName = "token_embd.weight";
-  const TensorEntry* const tensor = find_tensor(header, kName);
-  if (tensor == nullptr) return fail(ErrorCode::kNotFound, "tensor '", kName, "' is missing");
-  if (tensor->shape.n_dims() != 2) {
-    return fail(ErrorCode::kShapeMismatch, "tensor '", kName, "': expected 2 dimensions, found shape ",
-                tensor->shape.to_string());
-  }
-  return tensor->shape[0];
-}
-
-// The text of config.json, key by key. The first error stays and is the result.
-class ConfigText {
- public:
-  ConfigText(const GgufHeader& header, std::string_view architecture) : header_(header), architecture_(architecture) {
-    text_ = concat("{\"model_type\": ", json_quote(architecture));
-  }
-
-  // From the metadata's key, behind the architecture's name.
-  void add_uint(std::string_view key, std::string_view source) {
-    const auto value = header_.metadata.required_uint(concat(architecture_, ".", source));
-    value ? add(key, std::to_string(*value)) : keep(value.error());
-  }
-  void add_float(std::string_view key, std::string_view source) {
-    const auto value = header_.metadata.required_float(concat(architecture_, ".", source));
-    if (!value) return keep(value.error());
-    // The shortest text that is read as the same float.
-    std::array<char, 32> digits{};
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), static_cast<float>(*value)).ptr;
-    const std::string_view text(digits.data(), static_cast<size_t>(end - digits.data()));
-    text.find_first_of("ni") == text.npos
-        ? add(key, text)
-        : keep({ErrorCode::kMalformed, concat("metadata '", architecture_, ".", source, "' is ", text)});
-  }
-  void add(std::string_view key, std::string_view json) { text_ += concat(", ", json_quote(key), ": ", json); }
-  void keep(Error error) {
-    if (!error_) error_ = std::move(error);
-  }
-
-  Result<std::string> finish() {
-    if (error_) return std::unexpected(std::move(*error_));
-    return text_ + "}";
-  }
-
- private:
-  const GgufHeader& header_;
-  std::string_view architecture_;
-  std::string text_;
-  std::optional<Error> error_;
+constexpr Rule kMamba2Inside[] = {
+    {"attn_norm.weight", "norm.weight"},
+    {"ssm_in.weight", "mixer.in_proj.weight", Change::kNone, kMatrix},
+    {"ssm_in.bias", "mixer.in_proj.bias"},
+    {"ssm_conv1d.weight", "mixer.conv1d.weight", Change::kConv1d},
+    {"ssm_conv1d.bias", "mixer.conv1d.bias"},
+    {"ssm_dt.bias", "mixer.dt_bias"},
+    {"ssm_a", "mixer.A", Change::kColumn},
+    {"ssm_a", "mixer.A_log", Change::kMinusExp},
+    {"ssm_d", "mixer.D", Change::kColumn},
+    {"ssm_norm.weight", "mixer.norm.weight", Change::kNormGroups},
+    {"ssm_out.weight", "mixer.out_proj.weight", Change::kNone, kMatrix},
+    {"ssm_out.bias", "mixer.out_proj.bias"},
 };
 
-void add_rwkv7(const GgufHeader&, ConfigText& config) {
-  config.add_uint("hidden_size", "embedding_length");
-  config.add_uint("head_dim", "wkv.head_size");
-  config.add_uint("intermediate_size", "feed_forward_length");
-  config.add_uint("decay_low_rank_dim", "attention.decay_lora_rank");
-  config.add_uint("a_low_rank_dim", "attention.iclr_lora_rank");
-  config.add_uint("v_low_rank_dim", "attention.value_residual_mix_lora_rank");
-  config.add_uint("gate_low_rank_dim", "attention.gate_lora_rank");
-  config.add_float("norm_eps", "attention.layer_norm_epsilon");
-  config.add("group_norm_epsilon", "64e-5");  // kRwkv7GroupNormEps
-}
-
-void add_mamba(const GgufHeader& header, ConfigText& config) {
-  config.add_uint("hidden_size", "embedding_length");
-  config.add_uint("intermediate_size", "ssm.inner_size");
-  config.add_uint("state_size", "ssm.state_size");
-  config.add_uint("conv_kernel", "ssm.conv_kernel");
-  config.add_uint("time_step_rank", "ssm.time_step_rank");
-  config.add_float("layer_norm_epsilon", "attention.layer_norm_rms_epsilon");
-  config.add("use_conv_bias", find_tensor(header, "blk.0.ssm_conv1d.bias") != nullptr ? "true" : "false");
-  const auto has_norms = header.metadata.find_bool("mamba.ssm.dt_b_c_rms");
-  if (!has_norms) config.keep(has_norms.error());
-  if (has_norms && has_norms->value_or(false)) {
-    config.keep({ErrorCode::kUnsupported, "FalconMamba, with norms of dt, B and C, is not supported"});
-  }
-}
-
-// The same keys, written.
-class MetadataWriter {
- public:
-  MetadataWriter(std::string_view architecture, GgufMetadata& out) : architecture_(architecture), out_(out) {}
-  void add_uint(std::string_view key, size_t value) {
-    out_.add_u32(concat(architecture_, ".", key), static_cast<uint32_t>(value));
-  }
-  void add_float(std::string_view key, float value) { out_.add_f32(concat(architecture_, ".", key), value); }
-  void add_bool(std::string_view key, bool value) { out_.add_bool(concat(architecture_, ".", key), value); }
-
- private:
-  std::string_view architecture_;
-  GgufMetadata& out_;
+// Of llama and of Granite 4.
+constexpr Rule kDecoderOutside[] = {
+    {"token_embd.weight", "model.embed_tokens.weight", Change::kNone, kMatrix},
+    {"output_norm.weight", "model.norm.weight"},
+    {"output.weight", "lm_head.weight", Change::kNone, kMatrix},
+    {kRopeFactorsName, kRopeFactorsName, Change::kRopeFactors},
+};
+// Of Bamba and of Falcon-H1.
+constexpr Rule kBambaOutside[] = {
+    {"token_embd.weight", "model.embed_tokens.weight", Change::kNone, kMatrix},
+    {"output_norm.weight", "model.final_layernorm.weight"},
+    {"output.weight", "lm_head.weight", Change::kNone, kMatrix},
 };
 
-Status write_rwkv7(const ModelConfig& config, MetadataWriter& out) {
-  const auto& c = std::get<Rwkv7Config>(config.architecture);
-  if (c.group_norm_eps != kRwkv7GroupNormEps) {
-    return fail(ErrorCode::kUnsupported, "RWKV-7 in GGUF has an epsilon of ", double{kRwkv7GroupNormEps},
-                " for ln_x, this model one of ", double{c.group_norm_eps});
-  }
-  out.add_uint("wkv.head_size", c.head_size);
-  out.add_uint("feed_forward_length", c.dim_ffn);
-  out.add_uint("attention.decay_lora_rank", c.decay_low_rank);
-  out.add_uint("attention.iclr_lora_rank", c.a_low_rank);
-  out.add_uint("attention.value_residual_mix_lora_rank", c.v_low_rank);
-  out.add_uint("attention.gate_lora_rank", c.gate_low_rank);
-  out.add_float("attention.layer_norm_epsilon", c.layer_norm_eps);
-  return {};
-}
+// The parts of a decoder's layer. GGUF turns neighbours where the others turn halves of heads, except in Falcon-H1.
+constexpr Rule kAttentionOfNeighbours[] = {
+    {"attn_norm.weight", "input_layernorm.weight"},
+    {"attn_q.weight", "self_attn.q_proj.weight", Change::kRotaryRows, kMatrix},
+    {"attn_q.bias", "self_attn.q_proj.bias", Change::kRotaryRows},
+    {"attn_k.weight", "self_attn.k_proj.weight", Change::kRotaryRows, kMatrix},
+    {"attn_k.bias", "self_attn.k_proj.bias", Change::kRotaryRows},
+    {"attn_v.weight", "self_attn.v_proj.weight", Change::kNone, kMatrix},
+    {"attn_v.bias", "self_attn.v_proj.bias"},
+    {"attn_output.weight", "self_attn.o_proj.weight", Change::kNone, kMatrix},
+    {"attn_output.bias", "self_attn.o_proj.bias"},
+};
+constexpr Rule kAttentionOfHalves[] = {
+    {"attn_norm.weight", "input_layernorm.weight"},
+    {"attn_q.weight", "self_attn.q_proj.weight", Change::kNone, kMatrix},
+    {"attn_k.weight", "self_attn.k_proj.weight", Change::kNone, kMatrix},
+    {"attn_v.weight", "self_attn.v_proj.weight", Change::kNone, kMatrix},
+    {"attn_output.weight", "self_attn.o_proj.weight", Change::kNone, kMatrix},
+};
+constexpr Rule kDecoderMamba2[] = {
+    {"ssm_in.weight", "mamba.in_proj.weight", Change::kNone, kMatrix},
+    {"ssm_in.bias", "mamba.in_proj.bias"},
+    {"ssm_conv1d.weight", "mamba.conv1d.weight", Change::kConv1d},
+    {"ssm_conv1d.bias", "mamba.conv1d.bias"},
+    {"ssm_dt.bias", "mamba.dt_bias"},
+    {"ssm_a", "mamba.A", Change::kColumn},
+    {"ssm_a", "mamba.A_log", Change::kMinusExp},
+    {"ssm_d", "mamba.D", Change::kColumn},
+    {"ssm_norm.weight", "mamba.norm.weight", Change::kNormGroups},
+    {"ssm_out.weight", "mamba.out_proj.weight", Change::kNone, kMatrix},
+    {"ssm_out.bias", "mamba.out_proj.bias"},
+};
+constexpr Rule kLlamaMlp[] = {
+    {"ffn_norm.weight", "post_attention_layernorm.weight"},
+    {"ffn_gate.weight", "mlp.gate_proj.weight", Change::kNone, kMatrix},
+    {"ffn_gate.bias", "mlp.gate_proj.bias"},
+    {"ffn_up.weight", "mlp.up_proj.weight", Change::kNone, kMatrix},
+    {"ffn_up.bias", "mlp.up_proj.bias"},
+    {"ffn_down.weight", "mlp.down_proj.weight", Change::kNone, kMatrix},
+    {"ffn_down.bias", "mlp.down_proj.bias"},
+};
+constexpr Rule kBambaMlp[] = {
+    {"ffn_norm.weight", "pre_ff_layernorm.weight"},
+    {"ffn_norm", "pre_ff_layernorm.weight"},  // Falcon-H1's
+    {"ffn_gate.weight", "feed_forward.gate_proj.weight", Change::kNone, kMatrix},
+    {"ffn_up.weight", "feed_forward.up_proj.weight", Change::kNone, kMatrix},
+    {"ffn_down.weight", "feed_forward.down_proj.weight", Change::kNone, kMatrix},
+};
+constexpr Rule kGraniteMlp[] = {
+    {"ffn_norm.weight", "post_attention_layernorm.weight"},
+    {"ffn_gate.weight", "shared_mlp.input_linear.weight", Change::kGateAndUp, kMatrix},
+    {"ffn_down.weight", "shared_mlp.output_linear.weight", Change::kNone, kMatrix},
+};
 
-Status write_mamba(const ModelConfig& config, MetadataWriter& out) {
-  const auto& c = std::get<MambaConfig>(config.architecture);
-  if (c.mixer_rms_eps) {
-    return fail(ErrorCode::kUnsupported, "FalconMamba, with norms of dt, B and C, is not written as GGUF");
-  }
-  out.add_uint("feed_forward_length", 0);
-  out.add_uint("ssm.conv_kernel", c.d_conv);
-  out.add_uint("ssm.inner_size", c.d_inner);
-  out.add_uint("ssm.state_size", c.d_state);
-  out.add_uint("ssm.time_step_rank", c.dt_rank);
-  out.add_float("attention.layer_norm_rms_epsilon", c.rms_norm_eps);
-  out.add_bool("ssm.dt_b_c_rms", false);
-  return {};
-}
-
+using Rules = std::span<const Rule>;
 struct Architecture {
-  std::string_view name;    // of general.architecture, and of ModelConfig
-  std::string_view layers;  // what "blk." becomes
-  void (*add_config)(const GgufHeader& header, ConfigText& config);
-  Status (*write_metadata)(const ModelConfig& config, MetadataWriter& out);
-  std::span<const Rule> outside;  // whole names
-  std::span<const Rule> inside;   // what follows "blk.N."
+  std::string_view name;        // of ModelConfig
+  std::string_view layers;      // what "blk." becomes
+  std::string_view mixes;       // in the order of time_mix_lerp_fused
+  Rules outside;                // whole names
+  std::array<Rules, 3> inside;  // what follows "blk.N."
 };
 constexpr Architecture kArchitectures[] = {
-    {"rwkv7", "model.layers.", add_rwkv7, write_rwkv7, kRwkv7Outside, kRwkv7Inside},
-    {"mamba", "backbone.layers.", add_mamba, write_mamba, kMambaOutside, kMambaInside},
+    {"rwkv6", "blocks.", "wkvrg", kRwkv6Outside, {kRwkv6Inside}},
+    {"rwkv7", "model.layers.", "rwkvag", kRwkv7Outside, {kRwkv7Inside}},
+    {"mamba", "backbone.layers.", "", kMambaOutside, {kMambaInside}},
+    {"mamba2", "backbone.layers.", "", kMambaOutside, {kMamba2Inside}},
+    {"llama", "model.layers.", "", kDecoderOutside, {kAttentionOfNeighbours, kLlamaMlp}},
+    {"falcon_h1", "model.layers.", "", kBambaOutside, {kAttentionOfHalves, kDecoderMamba2, kBambaMlp}},
+    {"bamba", "model.layers.", "", kBambaOutside, {kAttentionOfNeighbours, kDecoderMamba2, kBambaMlp}},
+    {"granitemoehybrid", "model.layers.", "", kDecoderOutside, {kAttentionOfNeighbours, kDecoderMamba2, kGraniteMlp}},
 };
 
-const Architecture* find_architecture(std::string_view name) {
-  const auto found = std::ranges::find(kArchitectures, name, &Architecture::name);
-  return found == std::end(kArchitectures) ? nullptr : found;
+Result<const Architecture*> architecture_of(const ModelConfig& config) {
+  const auto found = std::ranges::find(kArchitectures, config.architecture_name(), &Architecture::name);
+  if (found != std::end(kArchitectures)) return &*found;
+  return fail(ErrorCode::kUnsupported, "no names of GGUF files are known for ", config.architecture_name());
 }
 
-// bos_token_id and eos_token_id, all inside the vocabulary.
-Status add_token_ids(const GgufHeader& header, uint64_t n_vocab, ConfigText& config) {
-  const auto find_id = [&](std::string_view name) -> Result<std::optional<uint64_t>> {
-    const std::string key = concat("tokenizer.ggml.", name, "_token_id");
-    SUTRA_ASSIGN(const auto id, header.metadata.find_uint(key));
-    if (id && *id >= n_vocab) {
-      return fail(ErrorCode::kMalformed, "metadata '", key, "': expected an id below ", n_vocab, ", found ", *id);
-    }
-    return id;
-  };
-  SUTRA_ASSIGN(const auto bos, find_id("bos"));
-  if (bos) config.add("bos_token_id", std::to_string(*bos));
-  std::string ends;
-  // End of text, of a turn, of a message.
-  for (const std::string_view name : {"eos", "eot", "eom"}) {
-    SUTRA_ASSIGN(const auto id, find_id(name));
-    if (id) ends += concat(ends.empty() ? "" : ", ", *id);
+template <class Matches>
+const Rule* find_rule(Rules rules, const Matches& matches) {
+  const auto rule = std::ranges::find_if(rules, matches);
+  return rule == rules.end() ? nullptr : &*rule;
+}
+template <class Matches>
+const Rule* find_inside(const Architecture& architecture, const Matches& matches) {
+  for (const Rules rules : architecture.inside) {
+    if (const Rule* const rule = find_rule(rules, matches)) return rule;
   }
-  if (!ends.empty()) config.add("eos_token_id", concat("[", ends, "]"));
-  return {};
+  return nullptr;
 }
 
-// "blk.N.": N as it is written, and the rest goes to `name`.
-std::optional<std::string_view> take_block(std::string_view& name) {
-  if (!name.starts_with(kBlocks)) return std::nullopt;
-  const std::string_view rest = name.substr(kBlocks.size());
-  const size_t dot = rest.find('.');
-  if (dot == 0 || dot == std::string_view::npos) return std::nullopt;
-  name = rest.substr(dot + 1);
-  return rest.substr(0, dot);
+// "blk.N.ffn_up.weight": its block, -1 for names outside of blocks, and what follows.
+struct FileName {
+  int64_t block = -1;
+  std::string_view rest;
+};
+FileName split_file_name(std::string_view name) {
+  if (!name.starts_with(kBlocks)) return {-1, name};
+  const std::string_view number = name.substr(kBlocks.size());
+  uint32_t block = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), block);
+  const auto n_digits = static_cast<size_t>(end - number.data());
+  if (error != std::errc() || n_digits == number.size() || number[n_digits] != '.') return {-1, name};
+  return {block, number.substr(n_digits + 1)};
 }
 
-std::unexpected<Error> wrong_shape(std::string_view name, std::string_view expected, const Shape& found) {
-  return fail(ErrorCode::kShapeMismatch, "tensor '", printable(name), "': expected ", expected, ", found shape ",
-              found.to_string());
+// Null for a name that is not the architecture's.
+const Rule* rule_for(const Architecture& architecture, const FileName& name) {
+  const auto matches = [&](const Rule& rule) { return rule.from == name.rest; };
+  return name.block < 0 ? find_rule(architecture.outside, matches) : find_inside(architecture, matches);
 }
 
-// x_r, x_w, x_k, x_v, x_a, x_g, each [1, 1, C].
-Status split_lerps(std::string_view name, const std::string& to, Tensor tensor, WeightMap& weights) {
+const DecoderConfig& decoder_of(const ModelConfig& config) { return std::get<DecoderConfig>(config.architecture); }
+
+// Where the rows of a matrix of heads come from: neighbours 2i and 2i + 1 become i and i + d/2 of the d first of each
+// head, or the other way around; without rotary positions of all, for the order of a cache to be that of other files.
+enum class Pairs : uint8_t { kToHalves, kToNeighbours };
+std::vector<uint64_t> rotary_rows(const AttentionConfig& c, uint64_t n_rows, Pairs pairs) {
+  const size_t head_dim = c.head_dim, half = (c.rope.rotary_dim == 0 ? head_dim : c.rope.rotary_dim) / 2;
+  std::vector<uint64_t> rows(static_cast<size_t>(n_rows));  // of a tensor in memory
+  for (size_t row = 0; row < rows.size(); ++row) {
+    const size_t head = row / head_dim * head_dim, place = row % head_dim;
+    size_t from = place;
+    if (place < 2 * half) {
+      from = pairs == Pairs::kToHalves ? place % half * 2 + place / half : place % 2 * half + place / 2;
+    }
+    rows[row] = head + from;
+  }
+  return rows;
+}
+
+// The power of 2 that a block's outputs were divided by.
+int rescale_exponent(const ModelConfig& config, int64_t block) {
+  const size_t every = std::get<Rwkv6Config>(config.architecture).rescale_every;
+  return every == 0 ? 0 : static_cast<int>(static_cast<size_t>(block) / every);
+}
+
+// What the elements of a tensor that is read become, beside its name.
+struct Source {
+  const Rule& rule;
+  const ModelConfig& config;
+  std::string_view name;
+  int64_t block;
+};
+
+bool moves_elements(const Source& source) {
+  switch (source.rule.change) {
+    case Change::kTranspose:
+    case Change::kRotaryRows:
+    case Change::kGateAndUp: return true;
+    case Change::kRescale: return rescale_exponent(source.config, source.block) != 0;
+    default: return false;
+  }
+}
+
+// One vector of each mix, [1, 1, C].
+Status split_lerps(const Source& source, const std::string& to, std::string_view mixes, Tensor tensor,
+                   WeightMap& weights) {
   if (is_block(tensor.dtype())) {
     SUTRA_ASSIGN(tensor, widen(tensor.view()));
   }
-  if (tensor.shape()[0] != kMixes.size()) return wrong_shape(name, "six vectors", tensor.shape());
-  const uint64_t n_embd = tensor.shape().n_elements() / kMixes.size();
-  for (size_t i = 0; i < kMixes.size(); ++i) {
-    SUTRA_ASSIGN(Tensor mix, Tensor::create(tensor.dtype(), {1, 1, n_embd}, Contents::kUndefined));
-    std::memcpy(mix.bytes().data(), tensor.bytes().data() + i * mix.bytes().size(), mix.bytes().size());
-    SUTRA_TRY(weights.insert(concat(to, kMixes[i]), std::move(mix)));
+  if (tensor.shape()[0] != mixes.size()) {
+    return wrong_shape(source.name, concat(mixes.size(), " vectors"), tensor.shape());
+  }
+  const uint64_t n_embd = tensor.shape().n_elements() / mixes.size();
+  for (size_t i = 0; i < mixes.size(); ++i) {
+    SUTRA_ASSIGN(Tensor mix, part_of(tensor.view(), i, {1, 1, n_embd}));
+    SUTRA_TRY(weights.insert(concat(to, mixes[i]), std::move(mix)));
   }
   return {};
 }
 
-Status apply(const Rule& rule, const std::string& from, std::string to, const ModelConfig& config, WeightMap& weights) {
-  if (rule.change == Change::kNone) return weights.rename(from, std::move(to));
-  SUTRA_ASSIGN(Tensor tensor, weights.take(from));
-  const Shape& shape = tensor.shape();
-  switch (rule.change) {
+// The gate's rows, and those of the tensor `up`.
+Result<Tensor> with_up(const Tensor& gate, const std::string& up, WeightMap& weights) {
+  SUTRA_ASSIGN(const Tensor second, weights.take(up));
+  if (gate.shape().n_dims() != 2) return wrong_shape(up, "a matrix beside it", gate.shape());
+  if (second.shape().n_dims() != 2) return wrong_shape(up, "a matrix", second.shape());
+  if (gate.dtype() == second.dtype()) return stack_rows(gate.view(), second.view());
+  SUTRA_ASSIGN(const Tensor wide_gate, widen(gate.view()));
+  SUTRA_ASSIGN(const Tensor wide_up, widen(second.view()));
+  return stack_rows(wide_gate.view(), wide_up.view());
+}
+
+Result<Tensor> changed(const Source& source, Tensor tensor, WeightMap& weights) {
+  const Shape shape = tensor.shape();
+  switch (source.rule.change) {
     case Change::kNone:
-    case Change::kMinusExp: break;
-    case Change::kFlatten: SUTRA_TRY(tensor.reshape({shape.n_elements()})); break;
-    case Change::kSplitLerps: return split_lerps(from, to, std::move(tensor), weights);
+    case Change::kMinusExp:
+    case Change::kRopeFactors:
+    case Change::kSplitLerps: break;
+    case Change::kFlatten:
+    case Change::kColumn:
+    case Change::kNormGroups: SUTRA_TRY(tensor.reshape({shape.n_elements()})); break;
     case Change::kHeads: {
-      const uint64_t head_size = std::get<Rwkv7Config>(config.architecture).head_size;
-      if (shape.n_elements() % head_size != 0) return wrong_shape(from, "a multiple of the head size", shape);
+      const uint64_t head_size = std::get<Rwkv7Config>(source.config.architecture).head_size;
+      if (shape.n_elements() % head_size != 0) {
+        return wrong_shape(source.name, "a multiple of the head size", shape);
+      }
       SUTRA_TRY(tensor.reshape({shape.n_elements() / head_size, head_size}));
       break;
     }
     case Change::kConv1d: {
-      if (shape.n_dims() != 2) return wrong_shape(from, "2 dimensions", shape);
+      if (shape.n_dims() != 2) return wrong_shape(source.name, "2 dimensions", shape);
       SUTRA_TRY(tensor.reshape({shape[0], 1, shape[1]}));
       break;
     }
+    case Change::kTranspose: {
+      if (shape.n_dims() < 2) return wrong_shape(source.name, "2 dimensions or 3", shape);
+      if (!is_block(tensor.dtype())) return transpose(tensor.view());
+      SUTRA_ASSIGN(const Tensor wide, widen(tensor.view()));
+      return transpose(wide.view());
+    }
+    case Change::kRotaryRows: {
+      const AttentionConfig& attention = decoder_of(source.config).attention;
+      const size_t most_dims = 2, least_dims = is_block(tensor.dtype()) ? 2 : 1;
+      if (shape.n_dims() < least_dims || shape.n_dims() > most_dims || shape[0] % attention.head_dim != 0) {
+        return wrong_shape(source.name, concat("rows of whole heads of ", attention.head_dim), shape);
+      }
+      return gather_rows(tensor.view(), rotary_rows(attention, shape[0], Pairs::kToHalves));
+    }
+    case Change::kGateAndUp: return with_up(tensor, concat(kBlocks, source.block, ".ffn_up.weight"), weights);
+    case Change::kRescale: SUTRA_TRY(scale_by_power_of_2(tensor, rescale_exponent(source.config, source.block))); break;
   }
-  return weights.insert(std::move(to), std::move(tensor));
+  return tensor;
+}
+
+Status read_one(const Source& source, const std::string& to, const Architecture& architecture, WeightMap& weights) {
+  const Change change = source.rule.change;
+  const bool is_as_it_was = change == Change::kRescale && !moves_elements(source);
+  if (change == Change::kNone || is_as_it_was) return weights.rename(source.name, to);
+  SUTRA_ASSIGN(Tensor tensor, weights.take(source.name));
+  if (tensor.shape().n_elements() == 0) return wrong_shape(source.name, "elements", tensor.shape());
+  if (change == Change::kSplitLerps) return split_lerps(source, to, architecture.mixes, std::move(tensor), weights);
+  SUTRA_ASSIGN(Tensor made, changed(source, std::move(tensor), weights));
+  return weights.insert(to, std::move(made));
 }
 
 // "model.layers.3.attn.x_r" of an architecture: "blk.3." and "attn.x_r"; other names whole, with no block.
@@ -333,141 +430,226 @@ SplitName split_block(const Architecture& architecture, std::string_view name) {
   return {concat(kBlocks, inside.substr(0, dot), "."), inside.substr(dot + 1)};
 }
 
-GgufTensor written(const Rule& rule, const std::string& block, const std::string& source, const Shape& shape) {
-  GgufTensor out{concat(block, rule.from), shape, {source}, rule.stored, rule.change == Change::kMinusExp};
-  switch (rule.change) {
-    case Change::kNone:
-    case Change::kMinusExp: break;
-    case Change::kFlatten:
-    case Change::kHeads: out.shape = {shape.n_elements()}; break;
-    case Change::kConv1d: out.shape = {shape[0], shape[shape.n_dims() - 1]}; break;
-    case Change::kSplitLerps: {
-      out.shape = {kMixes.size(), 1, 1, shape.n_elements()};
-      out.sources.clear();
-      const std::string stem = source.substr(0, source.size() - 1);
-      for (const char mix : kMixes) out.sources.push_back(stem + mix);
-      break;
+Result<Tensor> minus_exp(Tensor values) {
+  for (float& value : values.as<float>()) value = static_cast<float>(-std::exp(static_cast<double>(value)));
+  return values;
+}
+
+// What tensors of a model become; most are one.
+class GgufPlan {
+ public:
+  GgufPlan(const Architecture& architecture, const ModelConfig& config)
+      : architecture_(architecture), config_(config) {}
+
+  void add(const Rule& rule, const std::string& block, const std::string& source, const Shape& shape) {
+    GgufTensor out{concat(block, rule.from), shape, {source}, rule.stored};
+    switch (rule.change) {
+      case Change::kNone:
+      case Change::kRescale: break;  // written with rescale_every_n_layers = 0
+      case Change::kFlatten:
+      case Change::kHeads: out.shape = {shape.n_elements()}; break;
+      case Change::kColumn: out.shape = {shape.n_elements(), 1}; break;
+      case Change::kConv1d: out.shape = {shape[0], shape[shape.n_dims() - 1]}; break;
+      case Change::kSplitLerps: fuse_lerps(source, shape, out); break;
+      case Change::kNormGroups: out.shape = {n_norm_groups(shape), shape.n_elements() / n_norm_groups(shape)}; break;
+      case Change::kTranspose: exchange(shape, out); break;
+      case Change::kRotaryRows: pair_rows(shape, out); break;
+      case Change::kGateAndUp: return add_gate_and_up(block, source, shape);
+      case Change::kMinusExp:
+        out.change = minus_exp;
+        if (shape.n_dims() == 1) out.shape = {shape[0], 1};
+        break;
+      case Change::kRopeFactors: break;
+    }
+    tensors_.push_back(std::move(out));
+  }
+
+  // What llama.cpp wants, and what stands in the config alone.
+  std::vector<GgufTensor> finish() {
+    if (std::holds_alternative<Rwkv7Config>(config_.architecture)) add_unused_of_rwkv7();
+    // Models of RWKV without a head of their own are not known there.
+    const bool is_tied_rwkv =
+        std::visit([](const auto& c) { return is_rwkv(c) && c.tie_word_embeddings; }, config_.architecture);
+    if (is_tied_rwkv) copy("token_embd.weight", "output.weight");
+    const auto* const c = std::get_if<DecoderConfig>(&config_.architecture);
+    if (c != nullptr && c->attention.rope.scaling == RopeConfig::Scaling::kLlama3) add_rope_factors(c->attention.rope);
+    return std::move(tensors_);
+  }
+
+ private:
+  template <class Config>
+  static constexpr bool is_rwkv(const Config&) {
+    return std::is_same_v<Config, Rwkv6Config> || std::is_same_v<Config, Rwkv7Config>;
+  }
+
+  [[nodiscard]] uint64_t n_norm_groups(const Shape& shape) const {
+    const auto* const mamba2 = std::get_if<Mamba2Config>(&config_.architecture);
+    const size_t norm_size = mamba2 != nullptr ? mamba2->mixer.norm_size : decoder_of(config_).mamba.norm_size;
+    return std::max<uint64_t>(1, shape.n_elements() / std::max<size_t>(1, norm_size));
+  }
+
+  void fuse_lerps(const std::string& source, const Shape& shape, GgufTensor& out) const {
+    out.shape = {architecture_.mixes.size(), 1, 1, shape.n_elements()};
+    out.sources.clear();
+    const std::string stem = source.substr(0, source.size() - 1);
+    for (const char mix : architecture_.mixes) out.sources.push_back(stem + mix);
+  }
+
+  static void exchange(const Shape& shape, GgufTensor& out) {
+    if (shape.n_dims() == 2) out.shape = {shape[1], shape[0]};
+    if (shape.n_dims() == 3) out.shape = {shape[0], shape[2], shape[1]};
+    out.change = [shape](Tensor values) -> Result<Tensor> {
+      SUTRA_TRY(values.reshape(shape));
+      return transpose(values.view());
+    };
+  }
+
+  void pair_rows(const Shape& shape, GgufTensor& out) const {
+    const AttentionConfig& attention = decoder_of(config_).attention;
+    out.change = [shape,
+                  rows = rotary_rows(attention, shape[0], Pairs::kToNeighbours)](Tensor values) -> Result<Tensor> {
+      SUTRA_TRY(values.reshape(shape));
+      return gather_rows(values.view(), rows);
+    };
+  }
+
+  void add_gate_and_up(const std::string& block, const std::string& source, const Shape& shape) {
+    const uint64_t half = shape[0] / 2;
+    for (const uint64_t first : {uint64_t{0}, half}) {
+      GgufTensor part{
+          concat(block, first == 0 ? "ffn_gate.weight" : "ffn_up.weight"), {half, shape[1]}, {source}, kMatrix};
+      std::vector<uint64_t> rows(static_cast<size_t>(half));
+      std::iota(rows.begin(), rows.end(), first);
+      part.change = [shape, rows](Tensor values) -> Result<Tensor> {
+        SUTRA_TRY(values.reshape(shape));
+        return gather_rows(values.view(), rows);
+      };
+      tensors_.push_back(std::move(part));
     }
   }
-  return out;
-}
 
-// Whether `name`, without its block, is what the rule's becomes. Of the lerps the first stands for all.
-bool makes(const Rule& rule, std::string_view name) {
-  return rule.change == Change::kSplitLerps ? name == concat(rule.to, kMixes.substr(0, 1)) : name == rule.to;
-}
-
-const Rule* find_rule(std::span<const Rule> rules, std::string_view name) {
-  const auto rule = std::ranges::find_if(rules, [&](const Rule& one) { return makes(one, name); });
-  return rule == rules.end() ? nullptr : &*rule;
-}
-
-bool is_other_lerp(std::string_view name) {
-  constexpr std::string_view kStem = "attn.x_";
-  return name.starts_with(kStem) && kMixes.substr(1).find(name.substr(kStem.size())) != std::string_view::npos;
-}
-
-// llama.cpp wants what its converter writes: a v_lora in the first layer, which nothing uses, made of a_lora, and a head.
-void add_unused_of_rwkv7(bool is_tied, std::vector<GgufTensor>& out) {
-  const auto copy = [&](const std::string& from, const std::string& to) {
-    std::erase_if(out, [&](const GgufTensor& tensor) { return tensor.name == to; });
-    const auto source = std::ranges::find(out, from, &GgufTensor::name);
-    if (source == out.end()) return;
+  void copy(const std::string& from, const std::string& to) {
+    std::erase_if(tensors_, [&](const GgufTensor& tensor) { return tensor.name == to; });
+    const auto source = std::ranges::find(tensors_, from, &GgufTensor::name);
+    if (source == tensors_.end()) return;
     GgufTensor tensor = *source;
     tensor.name = to;
-    out.push_back(std::move(tensor));
-  };
-  for (const std::string_view part : {"0", "1", "2"}) {
-    copy(concat("blk.0.time_mix_a", part, ".weight"), concat("blk.0.time_mix_v", part, ".weight"));
+    tensors_.push_back(std::move(tensor));
   }
-  if (is_tied) copy("token_embd.weight", "output.weight");
+
+  // llama.cpp wants what its converter writes: a v_lora in the first layer, which nothing uses, made of a_lora.
+  void add_unused_of_rwkv7() {
+    for (const std::string_view part : {"0", "1", "2"}) {
+      copy(concat("blk.0.time_mix_a", part, ".weight"), concat("blk.0.time_mix_v", part, ".weight"));
+    }
+  }
+
+  void add_rope_factors(const RopeConfig& rope) {
+    RopeConfig plain = rope;
+    plain.scaling = RopeConfig::Scaling::kNone;
+    std::vector<double> factors = rotary_frequencies(plain);
+    const std::vector<double> scaled = rotary_frequencies(rope);
+    for (size_t i = 0; i < factors.size(); ++i) factors[i] /= scaled[i];
+    GgufTensor out{std::string(kRopeFactorsName), {factors.size()}, {}};
+    out.change = [factors](Tensor) -> Result<Tensor> {
+      SUTRA_ASSIGN(Tensor tensor, Tensor::create(Dtype::kF32, {factors.size()}, Contents::kUndefined));
+      std::ranges::transform(factors, tensor.as<float>().begin(), [](double f) { return static_cast<float>(f); });
+      return tensor;
+    };
+    tensors_.push_back(std::move(out));
+  }
+
+  const Architecture& architecture_;
+  const ModelConfig& config_;
+  std::vector<GgufTensor> tensors_;
+};
+
+// Whether `name`, without its block, is what the rule's becomes. Of the lerps the first stands for all.
+bool makes(const Rule& rule, std::string_view name, std::string_view mixes) {
+  return rule.change == Change::kSplitLerps ? name == concat(rule.to, mixes.substr(0, 1)) : name == rule.to;
+}
+
+// What a model's tensors have to be, by their names; GGUF's own two among them.
+std::map<std::string, Shape> shapes_of(const ModelConfig& config) {
+  constexpr std::string_view kLog = "_log";
+  std::map<std::string, Shape> shapes;
+  for (const Parameter& parameter : parameters(config)) {
+    shapes.emplace(parameter.name, parameter.shape);
+    if (!parameter.name.ends_with(".A_log")) continue;
+    shapes.emplace(parameter.name.substr(0, parameter.name.size() - kLog.size()), parameter.shape);
+  }
+  const auto* const c = std::get_if<DecoderConfig>(&config.architecture);
+  if (c != nullptr && c->attention.rope.rotary_dim >= 2) {
+    shapes.emplace(kRopeFactorsName, Shape{c->attention.rope.rotary_dim / 2});
+  }
+  return shapes;
+}
+
+bool is_other_lerp(const Architecture& architecture, std::string_view name) {
+  const auto is_lerp = [&](const Rule& rule) {
+    return rule.change == Change::kSplitLerps && name.size() == rule.to.size() + 1 && name.starts_with(rule.to) &&
+           architecture.mixes.substr(1).find(name.back()) != std::string_view::npos;
+  };
+  return find_inside(architecture, is_lerp) != nullptr;
 }
 
 }  // namespace
 
-Status write_gguf_metadata(const ModelConfig& config, GgufMetadata& out) {
-  const Architecture* const architecture = find_architecture(config.architecture_name());
-  if (architecture == nullptr) {
-    return fail(ErrorCode::kUnsupported, config.architecture_name(), " is not written as GGUF");
-  }
-  out.add_text("general.architecture", std::string(architecture->name));
-  MetadataWriter writer(architecture->name, out);
-  writer.add_uint("context_length", size_t{1} << 20);  // llama.cpp wants one; there is none
-  writer.add_uint("embedding_length", config.n_embd());
-  writer.add_uint("block_count", config.n_layer());
-  writer.add_uint("attention.head_count", 0);
-  writer.add_uint("vocab_size", config.vocab_size());
-  return architecture->write_metadata(config, writer);
-}
-
 Result<std::vector<GgufTensor>> gguf_tensors(const ModelConfig& config, const WeightMap& weights) {
-  const Architecture* const architecture = find_architecture(config.architecture_name());
-  if (architecture == nullptr) {
-    return fail(ErrorCode::kUnsupported, config.architecture_name(), " is not written as GGUF");
-  }
-  std::vector<GgufTensor> out;
+  SUTRA_ASSIGN(const Architecture* const architecture, architecture_of(config));
+  const auto shapes = shapes_of(config);
+  GgufPlan plan(*architecture, config);
   for (const std::string& name : weights.names()) {
     SplitName split{{}, name};
-    const Rule* rule = find_rule(architecture->outside, name);
+    const auto outside = [&](const Rule& rule) { return rule.to == name; };
+    const Rule* rule = find_rule(architecture->outside, outside);
     if (rule == nullptr) {
       split = split_block(*architecture, name);
-      rule = find_rule(architecture->inside, split.rest);
+      if (is_other_lerp(*architecture, split.rest)) continue;
+      const auto inside = [&](const Rule& one) { return makes(one, split.rest, architecture->mixes); };
+      rule = find_inside(*architecture, inside);
     }
     if (rule == nullptr) {
-      if (is_other_lerp(split.rest)) continue;
       return fail(ErrorCode::kUnsupported, "tensor '", printable(name), "' has no place in a GGUF file of ",
                   architecture->name);
     }
     const Tensor* const tensor = weights.find(name);
     if (tensor == nullptr) return fail(ErrorCode::kUnsupported, "'", printable(name), "' is packed already");
-    out.push_back(written(*rule, split.block, name, tensor->shape()));
+    const auto shape = shapes.find(name);
+    if (shape == shapes.end()) continue;  // in the file for some other program
+    if (tensor->shape().n_elements() != shape->second.n_elements()) {
+      return wrong_shape(name, shape->second.to_string(), tensor->shape());
+    }
+    plan.add(*rule, split.block, name, shape->second);
   }
-  if (const auto* const rwkv7 = std::get_if<Rwkv7Config>(&config.architecture)) {
-    add_unused_of_rwkv7(rwkv7->tie_word_embeddings, out);
-  }
-  return out;
+  return plan.finish();
 }
 
-Result<std::string> gguf_config(const GgufHeader& header) {
-  const GgufMetadata& metadata = header.metadata;
-  SUTRA_ASSIGN(const std::string_view name, metadata.required_string("general.architecture"));
-  const Architecture* const architecture = find_architecture(name);
-  if (architecture == nullptr) {
-    std::string known;
-    for (const Architecture& one : kArchitectures) known += concat(known.empty() ? "" : ", ", one.name);
-    return fail(ErrorCode::kUnsupported, "the GGUF file's architecture '", printable(name),
-                "' is not supported; these are: ", known);
+std::vector<std::string> gguf_changed_tensors(const ModelConfig& config, const GgufHeader& header) {
+  std::vector<std::string> names;
+  const auto architecture = architecture_of(config);
+  if (!architecture) return names;
+  for (const TensorEntry& entry : header.tensors) {
+    const FileName name = split_file_name(entry.name);
+    if (name.block >= static_cast<int64_t>(config.n_layer())) continue;
+    const Rule* const rule = rule_for(**architecture, name);
+    if (rule != nullptr && moves_elements({*rule, config, entry.name, name.block})) names.push_back(entry.name);
+    // The one tensor that another takes along.
+    const auto takes_up = [](const Rule& one) { return one.change == Change::kGateAndUp; };
+    const bool is_up = name.block >= 0 && name.rest == "ffn_up.weight";
+    if (is_up && find_inside(**architecture, takes_up) != nullptr) names.push_back(entry.name);
   }
-  SUTRA_ASSIGN(const auto n_parts, metadata.find_uint("split.count"));
-  if (n_parts.value_or(1) > 1) {
-    return fail(ErrorCode::kUnsupported, "the GGUF file is one of ", *n_parts,
-                " parts: merge them first (llama-gguf-split --merge)");
-  }
-  // Not used, since a state has a fixed size; but a number it has to be.
-  SUTRA_TRY(metadata.find_uint(concat(name, ".context_length")));
-  SUTRA_ASSIGN(const uint64_t n_vocab, vocab_size(header));
-  ConfigText config(header, name);
-  config.add("vocab_size", std::to_string(n_vocab));
-  config.add_uint("num_hidden_layers", "block_count");
-  config.add("tie_word_embeddings", find_tensor(header, "output.weight") == nullptr ? "true" : "false");
-  architecture->add_config(header, config);
-  SUTRA_TRY(add_token_ids(header, n_vocab, config));
-  return config.finish();
+  return names;
 }
 
 Status rename_gguf(const ModelConfig& config, WeightMap& weights) {
-  const Architecture* const architecture = find_architecture(config.architecture_name());
-  if (architecture == nullptr) {
-    return fail(ErrorCode::kUnsupported, "no names of GGUF files are known for ", config.architecture_name());
-  }
+  SUTRA_ASSIGN(const Architecture* const architecture, architecture_of(config));
   for (const std::string& name : weights.names()) {
-    std::string_view rest = name;
-    const auto block = take_block(rest);
-    const std::span<const Rule> rules = block ? architecture->inside : architecture->outside;
-    const auto rule = std::ranges::find(rules, rest, &Rule::from);
-    if (rule == rules.end()) continue;
-    const std::string prefix = block ? concat(architecture->layers, *block, ".") : "";
-    SUTRA_TRY(apply(*rule, name, concat(prefix, rule->to), config, weights));
+    const FileName split = split_file_name(name);
+    const Rule* const rule = rule_for(*architecture, split);
+    if (rule == nullptr) continue;
+    const std::string prefix = split.block < 0 ? "" : concat(architecture->layers, split.block, ".");
+    SUTRA_TRY(read_one({*rule, config, name, split.block}, concat(prefix, rule->to), *architecture, weights));
   }
   return {};
 }

@@ -7,145 +7,141 @@ namespace sutra {
 namespace {
 
 // [min, max]; the upper bound is mostly infinity.
-Status read_time_step_limit(const JsonObject& json, std::string_view key, Mamba2MixerConfig& c) {
-  SUTRA_ASSIGN(std::vector<double> limit, json.optional_floats(key));
+void read_time_step_limit(ConfigReader& json, std::string_view key, Mamba2MixerConfig& c) {
+  std::vector<double> limit = json.floats(key);
   if (limit.empty()) limit = {0.0, JsonObject::kInfinity};
   if (limit.size() != 2 || !(limit[0] >= 0 && limit[0] <= limit[1])) {
-    return fail(ErrorCode::kMalformed, "config.json: '", key, "' must be two ascending numbers from 0 on");
+    return json.refuse(ErrorCode::kMalformed, "'", key, "' must be two ascending numbers from 0 on");
   }
   c.time_step_min = static_cast<float>(limit[0]);
   c.time_step_max = static_cast<float>(limit[1]);
-  return {};
 }
 
-Result<size_t> inner_width(size_t d_model, size_t expand) {
+size_t inner_width(ConfigReader& json, size_t d_model, size_t expand) {
   const uint64_t d_inner = uint64_t{d_model} * expand;
   if (d_inner <= kMaxWidth) return static_cast<size_t>(d_inner);
-  return fail(ErrorCode::kTooLarge, "config.json: a width of ", d_model, " times 'expand' ", expand, " exceeds ",
-              kMaxWidth);
+  json.refuse(ErrorCode::kTooLarge, "a width of ", d_model, " times 'expand' ", expand, " exceeds ", kMaxWidth);
+  return d_model;
 }
 
 // Dimensions that must fit each other; d_inner, n_heads, head_dim and n_groups are set.
-Status check_mixer(const Mamba2MixerConfig& c) {
+void check_mixer(const Mamba2MixerConfig& c, ConfigReader& json) {
   if (c.d_inner != uint64_t{c.n_heads} * c.head_dim) {
-    return fail(ErrorCode::kMalformed, "config.json: ", c.n_heads, " heads of ", c.head_dim, " channels must make ",
-                c.d_inner, " = expand times the width");
+    json.refuse(ErrorCode::kMalformed, c.n_heads, " heads of ", c.head_dim, " channels must make ", c.d_inner,
+                " = expand times the width");
   }
   if (c.n_heads % c.n_groups != 0) {
-    return fail(ErrorCode::kMalformed, "config.json: ", c.n_heads, " heads cannot be shared out to ", c.n_groups,
-                " groups");
+    json.refuse(ErrorCode::kMalformed, c.n_heads, " heads cannot be shared out to ", c.n_groups, " groups");
   }
   if (uint64_t{c.n_groups} * c.d_state > kMaxWidth) {
-    return fail(ErrorCode::kTooLarge, "config.json: ", c.n_groups, " groups of ", c.d_state, " states exceed ",
-                kMaxWidth);
+    json.refuse(ErrorCode::kTooLarge, c.n_groups, " groups of ", c.d_state, " states exceed ", kMaxWidth);
   }
-  return {};
 }
 
 // models/mamba2.md, "The gated norm".
-Status read_norm_size(const JsonObject& json, bool grouped_by_default, Mamba2MixerConfig& c) {
-  SUTRA_ASSIGN(const bool grouped, json.optional_bool("grouped_rms_norm", grouped_by_default));
+void read_norm_size(ConfigReader& json, bool grouped_by_default, Mamba2MixerConfig& c) {
+  const bool grouped = json.bool_or("grouped_rms_norm", grouped_by_default);
   c.norm_size = grouped ? c.d_inner / c.n_groups : c.d_inner;
-  return {};
+}
+
+// What the three dialects of config.json say alike.
+struct MixerKeys {
+  std::string_view d_state, n_groups, d_conv, bias, conv_bias, time_step_limit;
+  size_t default_d_state, default_n_groups;
+};
+constexpr MixerKeys kMamba2Keys = {"state_size",    "n_groups",        "conv_kernel", "use_bias",
+                                   "use_conv_bias", "time_step_limit", 128,           8};
+constexpr MixerKeys kHybridKeys = {
+    "mamba_d_state", "mamba_n_groups", "mamba_d_conv", "mamba_proj_bias", "mamba_conv_bias", "time_step_limit", 256, 1};
+constexpr MixerKeys kMambaSsmKeys = {"d_state", "ngroups", "d_conv", "bias", "conv_bias", "dt_limit", 128, 1};
+
+// The rest of a mixer whose d_inner, n_heads and head_dim are set.
+void read_mixer(ConfigReader& json, const MixerKeys& keys, Mamba2MixerConfig& c) {
+  c.d_state = json.width_or(keys.d_state, keys.default_d_state);
+  c.n_groups = json.width_or(keys.n_groups, keys.default_n_groups);
+  c.d_conv = static_cast<size_t>(json.uint_or(keys.d_conv, 4, 1, 64));
+  c.use_bias = json.bool_or(keys.bias, false);
+  c.use_conv_bias = json.bool_or(keys.conv_bias, true);
+  read_time_step_limit(json, keys.time_step_limit, c);
+  check_mixer(c, json);
 }
 
 size_t padded_to(uint64_t n, uint64_t multiple) {
   return static_cast<size_t>((n + multiple - 1) / multiple * multiple);
 }
 
-Result<MambaConfig> read_mamba1_ssm(const JsonObject& ssm, size_t n_layer, size_t d_model, size_t vocab_size) {
+MambaConfig read_mamba1_ssm(ConfigReader& json, ConfigReader& ssm, size_t n_layer, size_t d_model, size_t vocab_size) {
   MambaConfig c{};
   c.n_layer = n_layer;
   c.d_model = d_model;
   c.vocab_size = vocab_size;
-  SUTRA_ASSIGN(const size_t expand, width_or(ssm, "expand", 2));
-  SUTRA_ASSIGN(c.d_inner, inner_width(d_model, expand));
-  SUTRA_ASSIGN(c.d_state, width_or(ssm, "d_state", 16));
-  SUTRA_ASSIGN(const uint64_t d_conv, ssm.optional_uint("d_conv", 4, 1, 64));
-  c.d_conv = static_cast<size_t>(d_conv);
+  const size_t expand = ssm.width_or("expand", 2);
+  c.d_inner = inner_width(json, d_model, expand);
+  c.d_state = ssm.width_or("d_state", 16);
+  c.d_conv = static_cast<size_t>(ssm.uint_or("d_conv", 4, 1, 64));
   c.dt_rank = (d_model + 15) / 16;
-  if (!ssm.optional_string("dt_rank", "auto")) {
-    SUTRA_ASSIGN(c.dt_rank, width(ssm, "dt_rank"));
+  if (!ssm.is_word_or_absent("dt_rank", "auto")) {
+    c.dt_rank = ssm.width("dt_rank");
   }
-  SUTRA_ASSIGN(c.use_bias, ssm.optional_bool("bias", false));
-  SUTRA_ASSIGN(c.use_conv_bias, ssm.optional_bool("conv_bias", true));
+  c.use_bias = ssm.bool_or("bias", false);
+  c.use_conv_bias = ssm.bool_or("conv_bias", true);
   return c;
 }
 
-Result<Mamba2MixerConfig> read_mamba2_ssm(const JsonObject& json, const JsonObject& ssm, size_t d_model) {
+Mamba2MixerConfig read_mamba2_ssm(ConfigReader& json, ConfigReader& ssm, size_t d_model) {
   Mamba2MixerConfig c{};
   c.d_model = d_model;
-  SUTRA_ASSIGN(const size_t expand, width_or(ssm, "expand", 2));
-  SUTRA_ASSIGN(c.d_inner, inner_width(d_model, expand));
-  SUTRA_ASSIGN(c.head_dim, width_or(ssm, "headdim", 64));
+  const size_t expand = ssm.width_or("expand", 2);
+  c.d_inner = inner_width(json, d_model, expand);
+  c.head_dim = ssm.width_or("headdim", 64);
   c.n_heads = c.d_inner / c.head_dim;
-  SUTRA_ASSIGN(c.d_state, width_or(ssm, "d_state", 128));
-  SUTRA_ASSIGN(c.n_groups, width_or(ssm, "ngroups", 1));
-  SUTRA_ASSIGN(const uint64_t d_conv, ssm.optional_uint("d_conv", 4, 1, 64));
-  c.d_conv = static_cast<size_t>(d_conv);
-  SUTRA_ASSIGN(c.use_bias, ssm.optional_bool("bias", false));
-  SUTRA_ASSIGN(c.use_conv_bias, ssm.optional_bool("conv_bias", true));
-  SUTRA_TRY(require_bool(ssm, "rmsnorm", true));
-  SUTRA_TRY(require_bool(ssm, "norm_before_gate", false));
-  SUTRA_TRY(require_bool(ssm, "D_has_hdim", false));
-  SUTRA_TRY(read_time_step_limit(ssm, "dt_limit", c));
-  SUTRA_TRY(check_mixer(c));
-  SUTRA_TRY(read_norm_size(json, true, c));
+  ssm.require_bool("rmsnorm", true);
+  ssm.require_bool("norm_before_gate", false);
+  ssm.require_bool("D_has_hdim", false);
+  read_mixer(ssm, kMambaSsmKeys, c);
+  read_norm_size(json, true, c);
   c.rms_norm_eps = 1e-5f;
   return c;
 }
 
 }  // namespace
 
-Result<Mamba2MixerConfig> read_mamba2_mixer(const JsonObject& json, size_t d_model) {
+Mamba2MixerConfig read_mamba2_mixer(ConfigReader& json, size_t d_model) {
   Mamba2MixerConfig c{};
   c.d_model = d_model;
-  SUTRA_ASSIGN(const size_t expand, width_or(json, "mamba_expand", 2));
-  SUTRA_ASSIGN(c.d_inner, inner_width(d_model, expand));
-  SUTRA_ASSIGN(c.n_heads, width_or(json, "mamba_n_heads", 128));
+  const size_t expand = json.width_or("mamba_expand", 2);
+  c.d_inner = inner_width(json, d_model, expand);
+  c.d_inner = json.width_or("mamba_d_ssm", c.d_inner);
+  c.n_heads = json.width_or("mamba_n_heads", 128);
   c.head_dim = c.d_inner / c.n_heads;
-  if (!json.optional_string("mamba_d_head", "auto")) {
-    SUTRA_ASSIGN(c.head_dim, width(json, "mamba_d_head"));
+  if (!json.is_word_or_absent("mamba_d_head", "auto")) {
+    c.head_dim = json.width("mamba_d_head");
   }
-  SUTRA_ASSIGN(c.d_state, width_or(json, "mamba_d_state", 256));
-  SUTRA_ASSIGN(c.n_groups, width_or(json, "mamba_n_groups", 1));
-  SUTRA_ASSIGN(const uint64_t d_conv, json.optional_uint("mamba_d_conv", 4, 1, 64));
-  c.d_conv = static_cast<size_t>(d_conv);
-  SUTRA_ASSIGN(c.use_bias, json.optional_bool("mamba_proj_bias", false));
-  SUTRA_ASSIGN(c.use_conv_bias, json.optional_bool("mamba_conv_bias", true));
-  SUTRA_TRY(read_time_step_limit(json, "time_step_limit", c));
-  SUTRA_TRY(check_mixer(c));
-  SUTRA_TRY(read_norm_size(json, false, c));
-  SUTRA_ASSIGN(c.rms_norm_eps, epsilon(json, "rms_norm_eps", 1e-5));
+  read_mixer(json, kHybridKeys, c);
+  read_norm_size(json, false, c);
+  c.rms_norm_eps = json.epsilon("rms_norm_eps", 1e-5);
   return c;
 }
 
-Result<Mamba2Config> read_mamba2(const JsonObject& json) {
+Mamba2Config read_mamba2(ConfigReader& json) {
   Mamba2Config c{};
-  SUTRA_TRY(read_sizes(json, c));
-  SUTRA_ASSIGN(c.d_model, width(json, "hidden_size"));
-  SUTRA_ASSIGN(c.rms_norm_eps, epsilon(json, "layer_norm_epsilon", 1e-5));
-  SUTRA_ASSIGN(c.tie_word_embeddings, json.optional_bool("tie_word_embeddings", false));
-  SUTRA_TRY(require_string(json, "hidden_act", "silu"));
-  SUTRA_TRY(require_bool(json, "rms_norm", true));
+  json.read_sizes(c);
+  c.d_model = json.width("hidden_size");
+  c.rms_norm_eps = json.epsilon("layer_norm_epsilon", 1e-5);
+  c.tie_word_embeddings = json.bool_or("tie_word_embeddings", false);
+  json.require_string("hidden_act", "silu");
+  json.require_bool("rms_norm", true);
 
   Mamba2MixerConfig& m = c.mixer;
   m.d_model = c.d_model;
-  SUTRA_ASSIGN(const size_t expand, width_or(json, "expand", 2));
-  SUTRA_ASSIGN(m.d_inner, inner_width(c.d_model, expand));
-  SUTRA_ASSIGN(m.n_heads, width_or(json, "num_heads", 128));
-  SUTRA_ASSIGN(m.head_dim, width_or(json, "head_dim", 64));
-  SUTRA_ASSIGN(m.d_state, width_or(json, "state_size", 128));
-  SUTRA_ASSIGN(m.n_groups, width_or(json, "n_groups", 8));
-  SUTRA_ASSIGN(const uint64_t d_conv, json.optional_uint("conv_kernel", 4, 1, 64));
-  m.d_conv = static_cast<size_t>(d_conv);
-  SUTRA_ASSIGN(m.use_bias, json.optional_bool("use_bias", false));
-  SUTRA_ASSIGN(m.use_conv_bias, json.optional_bool("use_conv_bias", true));
-  SUTRA_TRY(read_time_step_limit(json, "time_step_limit", m));
-  SUTRA_TRY(check_mixer(m));
-  SUTRA_TRY(read_norm_size(json, false, m));
+  const size_t expand = json.width_or("expand", 2);
+  m.d_inner = inner_width(json, c.d_model, expand);
+  m.n_heads = json.width_or("num_heads", 128);
+  m.head_dim = json.width_or("head_dim", 64);
+  read_mixer(json, kMamba2Keys, m);
+  read_norm_size(json, false, m);
   m.rms_norm_eps = c.rms_norm_eps;
-  SUTRA_TRY(check_memory(2 * c.d_model + mamba2_token_floats(m), c.n_layer * mamba2_state_floats(m), 0));
+  json.check_memory(2 * c.d_model + mamba2_token_floats(m), c.n_layer * mamba2_state_floats(m), 0);
   return c;
 }
 
@@ -160,46 +156,45 @@ bool is_mamba_ssm(const JsonObject& json) {
   return !json.has("model_type") && json.has("d_model") && json.has("n_layer");
 }
 
-Status read_mamba_ssm(const JsonObject& json, ModelConfig& config) {
-  SUTRA_ASSIGN(const uint64_t n_layer, json.required_uint("n_layer", 1, kMaxLayers));
-  SUTRA_ASSIGN(const size_t d_model, width(json, "d_model"));
-  SUTRA_ASSIGN(const uint64_t n_vocab, json.required_uint("vocab_size", 1, kMaxVocab));
-  SUTRA_ASSIGN(const uint64_t multiple, json.optional_uint("pad_vocab_size_multiple", 8, 1, kMaxWidth));
+void read_mamba_ssm(ConfigReader& json, ModelConfig& config) {
+  const uint64_t n_layer = json.required_uint("n_layer", 1, kMaxLayers);
+  const size_t d_model = json.width("d_model");
+  const uint64_t n_vocab = json.required_uint("vocab_size", 1, kMaxVocab);
+  const uint64_t multiple = json.uint_or("pad_vocab_size_multiple", 8, 1, kMaxWidth);
   const size_t vocab_size = padded_to(n_vocab, multiple);
-  SUTRA_ASSIGN(const bool tied, json.optional_bool("tie_embeddings", true));
-  SUTRA_TRY(require_bool(json, "rms_norm", true));
-  SUTRA_ASSIGN(const std::vector<uint64_t> attention_layers, json.optional_uints("attn_layer_idx"));
-  SUTRA_ASSIGN(const uint64_t d_intermediate, json.optional_uint("d_intermediate", 0, 0, kMaxWidth));
+  const bool tied = json.bool_or("tie_embeddings", true);
+  json.require_bool("rms_norm", true);
+  const std::vector<uint64_t> attention_layers = json.uints("attn_layer_idx");
+  const uint64_t d_intermediate = json.uint_or("d_intermediate", 0, 0, kMaxWidth);
   if (!attention_layers.empty() || d_intermediate != 0) {
-    return fail(ErrorCode::kUnsupported,
-                "config.json: in mamba_ssm's format, 'attn_layer_idx' and 'd_intermediate' are not supported");
+    json.refuse(ErrorCode::kUnsupported,
+                "in mamba_ssm's format, 'attn_layer_idx' and 'd_intermediate' are not supported");
   }
-  SUTRA_ASSIGN(std::optional<JsonObject> ssm, json.optional_object("ssm_cfg"));
-  if (!ssm) {
-    SUTRA_ASSIGN(ssm, JsonObject::parse("{}", "config.json: ssm_cfg"));
-  }
-  SUTRA_ASSIGN(const std::string layer, ssm->optional_string("layer", "Mamba1"));
+  const std::optional<JsonObject> given = json.object("ssm_cfg");
+  const auto empty = JsonObject::parse("{}", "config.json: ssm_cfg");
+  ConfigReader ssm(given ? *given : *empty);
+  const std::string layer = ssm.string_or("layer", "Mamba1");
   if (layer == "Mamba1") {
-    SUTRA_ASSIGN(MambaConfig c, read_mamba1_ssm(*ssm, static_cast<size_t>(n_layer), d_model, vocab_size));
+    MambaConfig c = read_mamba1_ssm(json, ssm, static_cast<size_t>(n_layer), d_model, vocab_size);
     c.tie_word_embeddings = tied;
     c.rms_norm_eps = 1e-5f;
     config.architecture = c;
-    return {};
+    return json.keep(ssm.status());
   }
   if (layer != "Mamba2") {
-    return fail(ErrorCode::kUnsupported, "config.json: ssm_cfg: 'layer' must be \"Mamba1\" or \"Mamba2\", found \"",
+    json.refuse(ErrorCode::kUnsupported, "ssm_cfg: 'layer' must be \"Mamba1\" or \"Mamba2\", found \"",
                 printable(layer), "\"");
   }
   Mamba2Config c{};
   c.n_layer = static_cast<size_t>(n_layer);
   c.d_model = d_model;
   c.vocab_size = vocab_size;
-  SUTRA_ASSIGN(c.mixer, read_mamba2_ssm(json, *ssm, d_model));
-  SUTRA_TRY(check_memory(2 * d_model + mamba2_token_floats(c.mixer), n_layer * mamba2_state_floats(c.mixer), 0));
+  c.mixer = read_mamba2_ssm(json, ssm, d_model);
+  json.keep(ssm.status());
+  json.check_memory(2 * d_model + mamba2_token_floats(c.mixer), n_layer * mamba2_state_floats(c.mixer), 0);
   c.tie_word_embeddings = tied;
   c.rms_norm_eps = 1e-5f;
   config.architecture = c;
-  return {};
 }
 
 }  // namespace sutra

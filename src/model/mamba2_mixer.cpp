@@ -1,6 +1,7 @@
 #include "model/mamba2_mixer.h"
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/conv1d/conv1d.h"
 #include "kernels/elementwise/elementwise.h"
@@ -37,6 +38,19 @@ void Mamba2Mixer::prepare(const float* x, size_t n_tokens, size_t first, size_t 
   in_proj_.prepare({x, n_tokens, b.q}, first, last);
 }
 
+// Rows first … last of [z; x; B; C; dt], each times its part's multiplier; `row` is that of the first of all.
+void Mamba2Mixer::apply_multipliers(size_t first, size_t last, float* row) const {
+  const size_t n_BC = c_.n_groups * c_.d_state;
+  const std::array<size_t, 5> sizes = {c_.d_inner, c_.d_inner, n_BC, n_BC, c_.n_heads};
+  size_t begin = 0;
+  for (size_t part = 0; part < sizes.size(); ++part) {
+    const Overlap rows(first, last, begin, sizes[part]);
+    float* values = row + begin + rows.first;
+    if (c_.multipliers[part] != 1) kernels::scale(values, c_.multipliers[part], rows.last - rows.first, values);
+    begin += sizes[part];
+  }
+}
+
 // Some rows of [z; xBC; dt] = W_in x (+ b), and what follows of them alone: the convolution and dt's limits.
 void Mamba2Mixer::project(const LinearInput& x, size_t first, size_t last, const Buffers& b, float* conv_state) const {
   const size_t n_rows = c_.in_proj_dim(), conv_dim = c_.conv_dim(), n_heads = c_.n_heads;
@@ -45,6 +59,7 @@ void Mamba2Mixer::project(const LinearInput& x, size_t first, size_t last, const
     float* row = b.z_xBC_dt + t * n_rows + first;
     kernels::add_bias(row, data(in_proj_bias_) + first, 1, last - first, row);
   }
+  for (size_t t = 0; t < x.n_tokens; ++t) apply_multipliers(first, last, b.z_xBC_dt + t * n_rows);
   // xBC ← silu(conv1d(xBC))
   const Overlap channels(first, last, c_.d_inner, conv_dim);
   kernels::conv1d({b.z_xBC_dt + c_.d_inner, n_rows, x.n_tokens, conv_dim, c_.d_conv, channels.first, channels.last,
@@ -61,14 +76,16 @@ void Mamba2Mixer::project(const LinearInput& x, size_t first, size_t last, const
   }
 }
 
-// y ← RMSNorm(y ⊙ silu(z)) w, over norm_size channels at a time
+// y ← RMSNorm(y ⊙ silu(z)) w, over norm_size channels at a time; or RMSNorm(y) w ⊙ silu(z); or y ⊙ silu(z)
 void Mamba2Mixer::gate_and_normalize(size_t first_token, size_t last_token, const Buffers& b) const {
   for (size_t t = first_token; t < last_token; ++t) {
     float* y = b.y + t * c_.d_inner;
-    kernels::mul_silu(y, b.z_xBC_dt + t * c_.in_proj_dim(), c_.d_inner, y);
-    for (size_t i = 0; i < c_.d_inner; i += c_.norm_size) {
+    const auto gate = [&] { kernels::mul_silu(y, b.z_xBC_dt + t * c_.in_proj_dim(), c_.d_inner, y); };
+    if (!c_.norm_before_gate) gate();
+    for (size_t i = 0; i < c_.d_inner && c_.norm_size > 0; i += c_.norm_size) {
       kernels::rms_norm({y + i, 1, c_.norm_size, data(norm_) + i, c_.rms_norm_eps, y + i});
     }
+    if (c_.norm_before_gate) gate();
   }
 }
 
@@ -120,10 +137,17 @@ Result<Mamba2Mixer> Mamba2Mixer::take(WeightMap& tensors, const std::string& pre
     SUTRA_ASSIGN(m.conv1d_bias_, take_vector(tensors, prefix + "conv1d.bias", {c.conv_dim()}));
   }
   SUTRA_ASSIGN(m.dt_bias_, take_vector(tensors, prefix + "dt_bias", {c.n_heads}));
-  SUTRA_ASSIGN(m.A_, take_vector(tensors, prefix + "A_log", {c.n_heads}));
-  negative_exp(m.A_);
+  // GGUF files have A itself.
+  if (tensors.contains(prefix + "A")) {
+    SUTRA_ASSIGN(m.A_, take_vector(tensors, prefix + "A", {c.n_heads}));
+  } else {
+    SUTRA_ASSIGN(m.A_, take_vector(tensors, prefix + "A_log", {c.n_heads}));
+    negative_exp(m.A_);
+  }
   SUTRA_ASSIGN(m.D_, take_vector(tensors, prefix + "D", {c.n_heads}));
-  SUTRA_ASSIGN(m.norm_, take_vector(tensors, prefix + "norm.weight", {c.d_inner}));
+  if (c.norm_size > 0) {
+    SUTRA_ASSIGN(m.norm_, take_vector(tensors, prefix + "norm.weight", {c.d_inner}));
+  }
   SUTRA_ASSIGN(m.out_proj_, Linear::take(tensors, prefix + "out_proj", c.d_model, c.d_inner, config, options));
   if (c.use_bias) {
     SUTRA_ASSIGN(m.in_proj_bias_, take_vector(tensors, prefix + "in_proj.bias", {c.in_proj_dim()}));

@@ -39,6 +39,7 @@ class Mamba2Mixer {
 
  private:
   void project(const LinearInput& x, size_t first, size_t last, const Buffers& b, float* conv_state) const;
+  void apply_multipliers(size_t first, size_t last, float* row) const;
   void gate_and_normalize(size_t first_token, size_t last_token, const Buffers& b) const;
 
   Mamba2MixerConfig c_;
@@ -47,7 +48,7 @@ class Mamba2Mixer {
   Tensor conv1d_;                        // [d_conv, conv_dim], transposed from the file
   Tensor conv1d_bias_;                   // with use_conv_bias
   Tensor dt_bias_, A_, D_;               // [n_heads]; A = -exp(A_log)
-  Tensor norm_;                          // [d_inner]
+  Tensor norm_;                          // [d_inner], with norm_size
 };
 
 }  // namespace sutra

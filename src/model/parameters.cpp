@@ -129,7 +129,7 @@ void add_mamba2_mixer(const Mamba2MixerConfig& c, const std::string& p, double d
   out.push_back({p + "dt_bias", {c.n_heads}, false, initialise_dt_bias});
   out.push_back({p + "A_log", {c.n_heads}, false, initialise_A_log});
   out.push_back({p + "D", {c.n_heads}, false, constant(1)});
-  out.push_back({p + "norm.weight", {c.d_inner}, false, constant(1)});
+  if (c.norm_size > 0) out.push_back({p + "norm.weight", {c.d_inner}, false, constant(1)});
   add_matrix(out, p + "out_proj", c.d_model, c.d_inner, fan_in(c.d_inner, 1 / depth));
   if (c.use_bias) add_bias(out, p + "out_proj", c.d_model);
 }
@@ -167,11 +167,8 @@ std::vector<Parameter> parameters_of(const DecoderConfig& c) {
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
     const std::string p = concat("model.layers.", layer, ".");
     out.push_back({p + "input_layernorm.weight", {c.d_model}, false, constant(1)});
-    if (c.is_attention[layer]) {
-      add_attention(c.attention, p + "self_attn.", depth, out);
-    } else {
-      add_mamba2_mixer(c.mamba, p + "mamba.", depth, out);
-    }
+    if (c.has_attention[layer]) add_attention(c.attention, p + "self_attn.", depth, out);
+    if (c.has_mamba[layer]) add_mamba2_mixer(c.mamba, p + "mamba.", depth, out);
     out.push_back({concat(p, names.mlp_norm, ".weight"), {c.d_model}, false, constant(1)});
     const auto matrix = [&](std::string_view name, size_t n_out, size_t n_in, double gain) {
       add_matrix(out, concat(p, names.mlp, name), n_out, n_in, fan_in(n_in, gain));

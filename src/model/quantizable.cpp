@@ -40,9 +40,10 @@ std::vector<std::string> linears_of(const DecoderConfig& c) {
   std::vector<std::string> out = {"model.embed_tokens"};
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
     const std::string p = concat("model.layers.", layer, ".");
-    if (c.is_attention[layer]) {
+    if (c.has_attention[layer]) {
       for (const char* name : {"q_proj", "k_proj", "v_proj", "o_proj"}) out.push_back(concat(p, "self_attn.", name));
-    } else {
+    }
+    if (c.has_mamba[layer]) {
       for (const char* name : {"in_proj", "out_proj"}) out.push_back(concat(p, "mamba.", name));
     }
     for (const std::string_view name : {decoder.matrices.gate, decoder.matrices.up, decoder.matrices.down}) {

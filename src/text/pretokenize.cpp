@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/assert.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 
@@ -204,6 +205,13 @@ std::optional<WordRule> word_rule(std::string_view expression) {
                                    [&](const Expression& known) { return known.text == expression; });
   if (found == std::end(kExpressions)) return std::nullopt;
   return found->rule;
+}
+
+std::string_view word_expression(WordRule rule) {
+  const auto* found = std::find_if(std::begin(kExpressions), std::end(kExpressions),
+                                   [&](const Expression& known) { return known.rule == rule; });
+  SUTRA_ASSERT(found != std::end(kExpressions));
+  return found->text;
 }
 
 size_t word_end(WordRule rule, std::string_view text, size_t at) {

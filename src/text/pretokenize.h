@@ -20,6 +20,8 @@ enum class WordRule : uint8_t {
 
 // The rule that a Split pre-tokenizer's expression stands for; nullopt if it is none of the known ones.
 std::optional<WordRule> word_rule(std::string_view expression);
+// Its inverse. Precondition: not kWhole.
+std::string_view word_expression(WordRule rule);
 
 // End of the word that starts at `at`. Words follow one another without gaps.
 // Preconditions: well-formed UTF-8, at < text.size().

@@ -192,4 +192,27 @@ Result<TokenizerFile> read_tokenizer_file(std::span<const std::byte> json) {
   return reader.take();
 }
 
+std::string tokenizer_file_text(const TokenizerFile& file) {
+  std::string out = "{";
+  for (const JsonMember& member : file.root.members) {
+    out += concat(out.size() == 1 ? "\n  " : ",\n  ", json_quote(member.key), ": ");
+    std::string value = json_text(member.value);
+    if (member.key == "model") {
+      value.pop_back();  // its brace
+      out += value + ", \"vocab\": {";
+      for (size_t i = 0; i < file.vocab.size(); ++i) {
+        out += concat(i == 0 ? "\n    " : ",\n    ", json_quote(file.text(file.vocab[i])), ": ", file.vocab[i].id);
+      }
+      out += "\n  }, \"merges\": [";
+      for (size_t i = 0; i < file.merges.size(); ++i) {
+        const std::string merge = concat(file.left(file.merges[i]), " ", file.right(file.merges[i]));
+        out += concat(i == 0 ? "\n    " : ",\n    ", json_quote(merge));
+      }
+      value = "\n  ]}";
+    }
+    out += value;
+  }
+  return out + "\n}\n";
+}
+
 }  // namespace sutra::text

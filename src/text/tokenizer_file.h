@@ -60,4 +60,7 @@ struct TokenizerFile {
 // costs no more than the file. Errors: kMalformed, kTooLarge.
 Result<TokenizerFile> read_tokenizer_file(std::span<const std::byte> json);
 
+// The file as text: `root` with the vocabulary and the merges in its "model". Precondition: there is one, an object.
+std::string tokenizer_file_text(const TokenizerFile& file);
+
 }  // namespace sutra::text

@@ -90,6 +90,33 @@ TEST_CASE("what decoders cannot compute is refused by name") {
                 "linear_attention");
   check_refused(granite(R"(, "layer_types": ["mamba", "attention"], "num_local_experts": 8)"), ErrorCode::kUnsupported,
                 "num_local_experts");
+  const auto falcon_h1 = [](std::string_view more) {
+    return concat(R"({"model_type": "falcon_h1", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 50,
+      "intermediate_size": 96, "num_attention_heads": 4, "mamba_n_heads": 8)",
+                  more, "}");
+  };
+  check_refused(falcon_h1(R"(, "projectors_bias": true)"), ErrorCode::kUnsupported, "projectors_bias");
+  check_refused(falcon_h1(R"(, "ssm_multipliers": [1, 1, 1])"), ErrorCode::kMalformed, "5 factors");
+  check_refused(falcon_h1(R"(, "mlp_multipliers": [1, 0])"), ErrorCode::kMalformed, "2 factors");
+  check_refused(falcon_h1(R"(, "mamba_d_ssm": 100)"), ErrorCode::kMalformed, "8 heads of 12");
+}
+
+TEST_CASE("RWKV-6 of flash-linear-attention is read by its keys") {
+  const auto fla = [](std::string_view more) {
+    return concat(
+        R"({"model_type": "rwkv6", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 50, "num_heads": 2,
+      "proj_low_rank_dim": 8, "gate_low_rank_dim": 12, "expand_k": 1)",
+        more, "}");
+  };
+  const auto c = std::get<Rwkv6Config>(value_of(read(fla(R"(, "norm_eps": 1e-6, "attn": null)"))).architecture);
+  CHECK((c.n_head == 2 && c.head_size == 32 && c.dim_ffn == 224 && c.mix_low_rank == 8 && c.decay_low_rank == 12));
+  CHECK((c.layer_norm_eps == 1e-6F && c.group_norm_eps == 1e-6F));
+  check_refused(fla(R"(, "expand_v": 2)"), ErrorCode::kUnsupported, "expand_v");
+  check_refused(fla(R"(, "attn": {"layers": [1]})"), ErrorCode::kUnsupported, "attention");
+  check_refused(fla(R"(, "hidden_ratio": 1e300)"), ErrorCode::kMalformed, "hidden_ratio");
+  check_refused(R"({"model_type": "rwkv6", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 50, "num_heads": 3,
+    "proj_low_rank_dim": 8, "expand_k": 1})",
+                ErrorCode::kMalformed, "num_heads 3");
 }
 
 TEST_CASE("sizes whose state would not fit into an address space are refused, not wrapped") {

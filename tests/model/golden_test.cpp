@@ -64,10 +64,11 @@ std::vector<size_t> prefixes_in(const std::string& expected_path) {
 }
 
 // What --model names, the expected tensors, and the prefix lengths of its states.
-void check_case(const std::string& model, const std::string& expected_path, std::vector<size_t> prefixes) {
+void check_case(const std::string& model, const std::string& expected_path, std::vector<size_t> prefixes,
+                const std::vector<std::string>& overrides = {}) {
   LoadOptions options;
   options.exact = true;
-  const auto engine = test::load_engine(model, options);
+  const auto engine = test::load_engine(model, options, overrides);
   // BlinkDL's files may have a value residual for layer 0, which nothing reads.
   std::vector<std::string> unused = engine->info().unused_tensors;
   std::erase_if(unused, [](const std::string& name) { return name.starts_with("model.layers.0.attn.v_lora."); });
@@ -144,6 +145,13 @@ TEST_CASE("rwkv5 and rwkv6 give the reference's logits, states and greedy tokens
     // bf16, heads of 64
     check_case(wide + "/model.pth", wide + "/expected.safetensors", {1, 9, 24});
   }
+}
+
+TEST_CASE("rwkv6 under flash-linear-attention's names gives the reference's (shared data)") {
+  const auto folder = test::shared_path("golden/models/rwkv6");
+  if (!folder) SKIP("needs the shared golden data");
+  check_case(test::golden_path("fla_rwkv6"), *folder + "/expected.safetensors", {1, 11, 32},
+             {"group_norm_epsilon=64e-5"});
 }
 
 TEST_CASE("real RWKV-4 and RWKV-5.2 checkpoints give the published logits, from .pth and safetensors (shared data)") {
@@ -230,6 +238,17 @@ TEST_CASE("rwkv7 from a GGUF file gives llama.cpp's logits") {
   CHECK(test::error_over_rms(std::span<const float>(out.logits), expected.find("logits")->as<float>()) <= 1e-3);
 }
 
+// Files of llama.cpp's converter, from the weights of the shared goldens.
+TEST_CASE("converted GGUF files give the reference's logits, states and greedy tokens (shared data)") {
+  for (const char* name : {"rwkv6", "llama-gqa", "hybrid-granitemoehybrid"}) {
+    const auto folder = test::shared_path(concat("golden/models/", name));
+    if (!folder) SKIP("needs the shared golden data");
+    INFO(name);
+    const std::string expected = *folder + "/expected.safetensors";
+    check_case(test::golden_path(concat("gguf/", name, ".gguf")), expected, prefixes_in(expected));
+  }
+}
+
 TEST_CASE("mamba with a tied head gives the reference's logits, states and greedy tokens (shared data)") {
   const auto folder = test::shared_path("golden/models/mamba-tied");
   if (!folder) SKIP("needs the shared golden data");
@@ -260,26 +279,55 @@ TEST_CASE("mamba2 gives the reference's logits, states and greedy tokens (shared
 TEST_CASE("mamba2 gives mamba_ssm's logits where grouped_rms_norm asks for it (shared data)") {
   const auto folder = test::shared_path("golden/models/mamba2-g2");
   if (!folder) SKIP("needs the shared golden data");
-  FolderOptions options;
-  options.load.exact = true;
-  options.overrides = {"grouped_rms_norm=true"};
-  const auto engine = value_of(load_model_folder(*folder, options));
   const TensorMap expected = test::load_tensors(*folder + "/expected.safetensors");
   const Tensor& ids_tensor = *expected.find("input_ids");
   const std::vector<int32_t> ids = test::ids_of(ids_tensor);
-  const size_t n_tokens = ids_tensor.shape()[1], n = n_tokens * engine->info().vocab_size;
-  for (size_t batch = 0; batch < ids_tensor.shape()[0]; ++batch) {
-    CAPTURE(batch);
-    const Outcome out = run(*engine, std::span(ids).subspan(batch * n_tokens, n_tokens), n_tokens);
-    CHECK(test::error_over_rms(std::span<const float>(out.logits),
-                               expected.find("logits_grouped_norm")->as<float>().subspan(batch * n, n)) <=
-          kGoldenLogits);
+  // llama.cpp knows no other norm, and its file is the same weights.
+  for (const std::string& model : {*folder, test::golden_path("gguf/mamba2-g2.gguf")}) {
+    FolderOptions options;
+    options.load.exact = true;
+    options.overrides = {"grouped_rms_norm=true"};
+    const auto engine = value_of(load_model_folder(model, options));
+    const size_t n_tokens = ids_tensor.shape()[1], n = n_tokens * engine->info().vocab_size;
+    for (size_t batch = 0; batch < ids_tensor.shape()[0]; ++batch) {
+      CAPTURE(model, batch);
+      const Outcome out = run(*engine, std::span(ids).subspan(batch * n_tokens, n_tokens), n_tokens);
+      CHECK(test::error_over_rms(std::span<const float>(out.logits),
+                                 expected.find("logits_grouped_norm")->as<float>().subspan(batch * n, n)) <=
+            kGoldenLogits);
+    }
   }
 }
 
 TEST_CASE("bamba gives the reference's logits, states and greedy tokens") {
   const std::string folder = test::golden_path("models/hybrid-bamba");
   check_case(folder, folder + "/expected.safetensors", prefixes_in(folder + "/expected.safetensors"));
+}
+
+TEST_CASE("falcon_h1 gives the reference's logits, with either norm and with none, in chunks of any size") {
+  const std::string folder = test::golden_path("falcon_h1");
+  const TensorMap expected = test::load_tensors(folder + "/expected.safetensors");
+  const std::vector<int32_t> ids = test::ids_of(*expected.find("input_ids"));
+  const std::pair<const char*, std::vector<std::string>> variants[] = {
+      {"logits", {}},
+      {"logits_norm_first", {"mamba_norm_before_gate=true"}},
+      {"logits_no_norm", {"mamba_rms_norm=false"}}};
+  // What llama.cpp's converter makes of the first has its factors in the weights.
+  const auto gguf = test::load_engine(test::golden_path("gguf/falcon_h1.gguf"), {.exact = true});
+  CHECK(test::error_over_rms(std::span<const float>(run(*gguf, ids, ids.size()).logits),
+                             expected.find("logits")->as<float>()) <= kGoldenLogits);
+  for (const auto& [name, overrides] : variants) {
+    CAPTURE(name);
+    const auto engine = test::load_engine(folder, {.exact = true}, overrides);
+    const Outcome whole = run(*engine, ids, ids.size());
+    CHECK(test::error_over_rms(std::span<const float>(whole.logits), expected.find(name)->as<float>()) <=
+          kGoldenLogits);
+    for (const size_t chunk : {size_t{1}, size_t{5}}) {
+      const Outcome pieces = run(*engine, ids, chunk);
+      CHECK(pieces.logits == whole.logits);
+      CHECK(same_state(*engine, pieces.state, whole.state));
+    }
+  }
 }
 
 TEST_CASE("llama and granitemoehybrid give the reference's logits, states and greedy tokens (shared data)") {
