@@ -2,14 +2,14 @@
 #include <optional>
 
 #include "cli/command.h"
-#include "runtime/convert.h"
+#include "runtime/convert_folder.h"
 
 namespace sutra::cli {
 namespace {
 
 struct Options {
   std::string model, out, format, dtype = "f16";
-  ConvertOptions convert;
+  ConvertFolderOptions convert;
   bool json = false;
 };
 
@@ -30,10 +30,10 @@ Result<Dtype> dtype_of(std::string_view name) {
 }
 
 Status run(Options& options) {
-  SUTRA_ASSIGN(options.convert.format, format_of(options));
-  SUTRA_ASSIGN(options.convert.dtype, dtype_of(options.dtype));
+  SUTRA_ASSIGN(options.convert.convert.format, format_of(options));
+  SUTRA_ASSIGN(options.convert.convert.dtype, dtype_of(options.dtype));
   SUTRA_ASSIGN(const ConvertReport report,
-               convert_model(options.model, options.out, options.convert, [](size_t n_done, size_t n_tensors) {
+               convert_folder(options.model, options.out, options.convert, [](size_t n_done, size_t n_tensors) {
                  show_progress(concat("convert: ", n_done, " of ", n_tensors, " tensors"));
                  return true;
                }));

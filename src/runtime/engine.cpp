@@ -5,6 +5,8 @@
 #include "kernels/self_test.h"
 #include "kernels/warm_up.h"
 #include "model/blinkdl.h"
+#include "model/fla_rwkv6.h"
+#include "model/gguf_config.h"
 #include "model/gguf_names.h"
 #include "model/mamba_ssm.h"
 #include "runtime/gguf_tokenizer.h"
@@ -79,7 +81,7 @@ Status ModelLoader::begin_file(std::string_view name, uint64_t size_bytes) {
     // The other layouts are packed when the model takes its matrices.
     const bool is_awq = config_ && config_->packed && config_->packed->layout == Q4Layout::kAwqGemm;
     const std::optional<size_t> group_size = is_awq ? std::optional(config_->packed->group_size) : std::nullopt;
-    weight_sink_ = std::make_unique<WeightSink>(*weights_, group_size, !options_.exact);
+    weight_sink_ = std::make_unique<WeightSink>(*weights_, group_size, !options_.exact && !options_.weights_only);
     inventory_ = std::make_unique<ModelInventory>(*weight_sink_);
   }
   file_ = std::make_unique<TensorFile>(std::string(name), size_bytes, *inventory_);
@@ -103,11 +105,21 @@ Status ModelLoader::use_gguf_header(const GgufHeader& header) {
   is_gguf_ = true;
   SUTRA_ASSIGN(const std::string json, gguf_config(header));
   SUTRA_TRY(read_config(json));
-  if (tokenizer_) return {};
-  auto tokenizer = gguf_tokenizer(header.metadata);
+  weight_sink_->keep(gguf_changed_tensors(*config_, header));
+  return tokenizer_ ? Status() : use_gguf_tokenizer(header.metadata);
+}
+
+Status ModelLoader::use_gguf_tokenizer(const GgufMetadata& metadata) {
+  if (options_.weights_only) {
+    for (const auto& [key, value] : metadata.entries()) {
+      if (key.starts_with("tokenizer.")) tokenizer_metadata_.add(key, value);
+    }
+    return {};
+  }
+  auto tokenizer = gguf_tokenizer(metadata);
   if (tokenizer) {
     tokenizer_ = std::move(*tokenizer);
-  } else if (tokenizer.error().code == ErrorCode::kUnsupported || tokenizer.error().code == ErrorCode::kNotFound) {
+  } else if (has_no_known_tokenizer(tokenizer.error())) {
     why_no_tokenizer_ = std::move(tokenizer.error().message);
   } else {
     return std::unexpected(std::move(tokenizer).error());
@@ -136,6 +148,7 @@ Status ModelLoader::use_published_names() {
     // Versions 4 to 6 are published under BlinkDL's names.
     if (std::holds_alternative<Rwkv7Config>(config_->architecture)) SUTRA_TRY(adapt_blinkdl(*weights_));
   }
+  if (has_fla_rwkv6_names(*weights_)) SUTRA_TRY(use_blinkdl_names_of_fla(*weights_));
   if (!config_)
     return fail(ErrorCode::kNotFound, "config.json was not given, and the weights' names do not replace it");
   return rename_mamba_ssm(*config_, *weights_);
@@ -143,7 +156,8 @@ Status ModelLoader::use_published_names() {
 
 Result<ModelWeights> ModelLoader::finish_weights() {
   SUTRA_TRY(use_published_names());
-  return ModelWeights{std::move(*config_), std::move(config_json_), std::move(*weights_)};
+  return ModelWeights{std::move(*config_), std::move(config_json_), std::move(overrides_),
+                      std::move(tokenizer_metadata_), std::move(*weights_)};
 }
 
 Result<std::shared_ptr<const Engine>> ModelLoader::finish() {

@@ -30,6 +30,8 @@ struct LoadOptions {
   // A8: activations in 8 bits, faster and a little less exact. Ignored with `exact`.
   bool int8_activations = false;
   size_t n_threads = 1;
+  // For finish_weights(): weights as the files have them, and the tokenizer of a GGUF file as its metadata.
+  bool weights_only = false;
 };
 
 struct ModelInfo {
@@ -84,7 +86,9 @@ class Engine {
 // A model's weights under the names of published checkpoints (model/parameters.h), and what is known about them.
 struct ModelWeights {
   ModelConfig config;
-  std::string config_json;  // what `config` was read from, without the overrides
+  std::string config_json;             // what `config` was read from, without the overrides
+  std::vector<std::string> overrides;  // key=value
+  GgufMetadata tokenizer;              // what a GGUF file says of its own: the keys that begin with "tokenizer."
   WeightMap weights;
 };
 
@@ -111,12 +115,13 @@ class ModelLoader {
 
   // Builds the model and returns the engine. Needs every weight file.
   Result<std::shared_ptr<const Engine>> finish();
-  // Instead of finish(): the weights alone. With LoadOptions::exact they are as the files have them.
+  // Instead of finish(), with LoadOptions::weights_only: the weights alone.
   Result<ModelWeights> finish_weights();
 
  private:
   ModelLoader() = default;
   Status use_gguf_header(const GgufHeader& header);
+  Status use_gguf_tokenizer(const GgufMetadata& metadata);
   Status read_config(std::string_view json);
   Status use_published_names();
   LoadOptions options_;
@@ -125,6 +130,7 @@ class ModelLoader {
   std::vector<std::string> overrides_;
   std::optional<text::Tokenizer> tokenizer_;
   std::string why_no_tokenizer_;
+  GgufMetadata tokenizer_metadata_;
   bool is_gguf_ = false;
   // Behind pointers, because each refers to the one before it and a loader may move.
   std::unique_ptr<WeightMap> weights_;

@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "text/tokenizer_data.h"
 #include "text/tokenizer_file.h"
+#include "text/tokenizer_load.h"
 #include "text/world_vocabulary.h"
 
 namespace sutra {
@@ -27,14 +29,31 @@ enum class TokenType : int32_t {
   kByte = 6
 };
 
-// Values of tokenizer.ggml.pre whose rule for words is GPT-2's. GPT-NeoX's tokenizer, which came to be called by the
-// names of models that use it, also composes characters (NFC).
+// Values of tokenizer.ggml.pre, and what they say about words. Tokenizers came to be called by the names of models that use
+// them: "mpt" and "olmo" are GPT-NeoX's, which also composes characters (NFC).
+using text::WordRule;
 struct PreTokenizer {
   std::string_view name;
-  bool has_nfc;
+  WordRule rule = WordRule::kGpt2;
+  bool has_nfc = false;
+  bool ignores_merges = false;  // for words that are a token
+  bool adds_bos = false;        // where the file does not say it
 };
-constexpr PreTokenizer kGpt2Rules[] = {{"gpt-2", false},   {"gpt2", false}, {"default", false},
-                                       {"gpt-neox", true}, {"olmo", true},  {"mpt", true}};
+// What is written has the first name that fits.
+constexpr PreTokenizer kPreTokenizers[] = {
+    {"gpt-2"},
+    {"gpt2"},
+    {"default"},
+    {"mpt", WordRule::kGpt2, true},
+    {"gpt-neox", WordRule::kGpt2, true},
+    {"olmo", WordRule::kGpt2, true},
+    {"llama-bpe", WordRule::kLlama3, false, true, true},
+    {"llama3", WordRule::kLlama3, false, true, true},
+    {"llama-v3", WordRule::kLlama3, false, true, true},
+    {"falcon-h1", WordRule::kLlama3, false, true, true},
+    {"qwen2", WordRule::kQwen2, true},
+    {"gpt-4o", WordRule::kO200k},
+};
 
 struct Tokens {
   const GgufArray* texts = nullptr;
@@ -122,7 +141,7 @@ Result<Tokens> read_tokens(const GgufMetadata& metadata) {
   return tokens;
 }
 
-Result<text::Tokenizer> load_world(const Tokens& tokens) {
+Result<std::vector<text::ByteToken>> world_tokens(const Tokens& tokens) {
   std::vector<text::ByteToken> byte_tokens;
   byte_tokens.reserve(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id) {
@@ -135,7 +154,19 @@ Result<text::Tokenizer> load_world(const Tokens& tokens) {
     }
     byte_tokens.push_back({static_cast<int32_t>(id), std::move(*bytes)});
   }
-  return text::Tokenizer::from_byte_tokens(byte_tokens);
+  return byte_tokens;
+}
+
+// The lines of the vocabulary's file, all tokens as bytes.
+std::string world_text(std::span<const text::ByteToken> tokens) {
+  std::string out;
+  for (const text::ByteToken& token : tokens) {
+    const std::string spelled = text::escape_token(token.bytes);
+    // escape_token() leaves ' alone where repr would quote with ".
+    const char quote = token.bytes.contains('\'') && !token.bytes.contains('"') ? '"' : '\'';
+    out += concat(token.id, " b", quote, spelled, quote, " ", token.bytes.size(), "\n");
+  }
+  return out;
 }
 
 JsonTree json_scalar(JsonScalar value) { return {JsonTree::Kind::kScalar, std::move(value), {}, {}}; }
@@ -146,35 +177,68 @@ JsonTree json_array(std::vector<JsonTree> items) { return {JsonTree::Kind::kArra
 JsonTree added_token(std::string_view text, size_t id, bool is_special) {
   return json_object({{"id", json_scalar(uint64_t{id})},
                       {"content", json_scalar(std::string(text))},
-                      {"special", json_scalar(is_special)},
-                      {"normalized", json_scalar(!is_special)}});
+                      {"single_word", json_scalar(false)},
+                      {"lstrip", json_scalar(false)},
+                      {"rstrip", json_scalar(false)},
+                      {"normalized", json_scalar(!is_special)},
+                      {"special", json_scalar(is_special)}});
 }
 
-// "single" of a post-processor: begin of text, text, end of text.
-Result<JsonTree> special_tokens_around(const GgufMetadata& metadata) {
-  std::vector<JsonTree> single = {json_object({{"Sequence", json_object({{"id", json_scalar(std::string("A"))}})}})};
+// A piece of a post-processor's template.
+JsonTree template_piece(std::string kind, std::string_view id, uint64_t type_id) {
+  return json_object(
+      {{std::move(kind), json_object({{"id", json_scalar(std::string(id))}, {"type_id", json_scalar(type_id)}})}});
+}
+
+// A post-processor: begin of text, text, end of text.
+Result<JsonTree> special_tokens_around(const GgufMetadata& metadata, const Tokens& tokens, bool adds_bos) {
+  std::vector<JsonTree> single = {template_piece("Sequence", "A", 0)};
   std::vector<JsonMember> ids;
-  const auto add = [&](std::string_view name, auto place) -> Status {
+  const auto add = [&](std::string_view name, bool by_default, auto place) -> Status {
     SUTRA_ASSIGN(const auto adds, metadata.find_bool(concat("tokenizer.ggml.add_", name, "_token")));
     SUTRA_ASSIGN(const auto id, metadata.find_uint(concat("tokenizer.ggml.", name, "_token_id")));
-    if (!adds.value_or(false) || !id) return {};
-    single.insert(place(), json_object({{"SpecialToken", json_object({{"id", json_scalar(std::string(name))}})}}));
-    ids.push_back({std::string(name), json_object({{"ids", json_array({json_scalar(*id)})}})});
+    if (!adds.value_or(by_default) || !id) return {};
+    const std::string token(tokens.texts->text(static_cast<size_t>(*id)));  // read_tokens() checked it
+    single.insert(place(), template_piece("SpecialToken", token, 0));
+    if (std::ranges::find(ids, token, &JsonMember::key) != ids.end()) return {};  // one token for both
+    ids.push_back({token, json_object({{"id", json_scalar(token)},
+                                       {"ids", json_array({json_scalar(*id)})},
+                                       {"tokens", json_array({json_scalar(token)})}})});
     return {};
   };
-  SUTRA_TRY(add("bos", [&] { return single.begin(); }));
-  SUTRA_TRY(add("eos", [&] { return single.end(); }));
+  SUTRA_TRY(add("bos", adds_bos, [&] { return single.begin(); }));
+  SUTRA_TRY(add("eos", false, [&] { return single.end(); }));
   return json_object({{"type", json_scalar(std::string("TemplateProcessing"))},
                       {"single", json_array(std::move(single))},
+                      {"pair", json_array({template_piece("Sequence", "A", 0), template_piece("Sequence", "B", 1)})},
                       {"special_tokens", json_object(std::move(ids))}});
 }
 
+JsonTree byte_level(bool cuts_words) {
+  return json_object({{"type", json_scalar(std::string("ByteLevel"))},
+                      {"add_prefix_space", json_scalar(false)},
+                      {"trim_offsets", json_scalar(true)},
+                      {"use_regex", json_scalar(cuts_words)}});
+}
+
+// GPT-2's rule is that of ByteLevel itself.
+JsonTree words_of(WordRule rule) {
+  if (rule == WordRule::kGpt2) return byte_level(true);
+  const JsonTree expression = json_scalar(std::string(text::word_expression(rule)));
+  const JsonTree split = json_object({{"type", json_scalar(std::string("Split"))},
+                                      {"pattern", json_object({{"Regex", expression}})},
+                                      {"behavior", json_scalar(std::string("Isolated"))},
+                                      {"invert", json_scalar(false)}});
+  return json_object(
+      {{"type", json_scalar(std::string("Sequence"))}, {"pretokenizers", json_array({split, byte_level(false)})}});
+}
+
 // The metadata as the tokenizer.json that would say the same.
-Result<text::Tokenizer> load_bpe(const GgufMetadata& metadata, const Tokens& tokens) {
+Result<text::TokenizerFile> bpe_file(const GgufMetadata& metadata, const Tokens& tokens) {
   SUTRA_ASSIGN(const auto pre, metadata.find_string("tokenizer.ggml.pre"));
   const std::string_view pre_name = pre.value_or("default");
-  const auto rule = std::ranges::find(kGpt2Rules, pre_name, &PreTokenizer::name);
-  if (rule == std::end(kGpt2Rules)) {
+  const auto pre_tokenizer = std::ranges::find(kPreTokenizers, pre_name, &PreTokenizer::name);
+  if (pre_tokenizer == std::end(kPreTokenizers)) {
     return fail(ErrorCode::kUnsupported, "its tokenizer cuts words by the rule '", printable(pre_name),
                 "', which is not supported");
   }
@@ -204,21 +268,37 @@ Result<text::Tokenizer> load_bpe(const GgufMetadata& metadata, const Tokens& tok
   }
   for (size_t i = 0; i < merges->size(); ++i) SUTRA_TRY(file.add_merge(merges->text(i)));
 
-  const auto byte_level = [](bool is_rule) {
-    std::vector<JsonMember> members = {{"type", json_scalar(std::string("ByteLevel"))}};
-    if (is_rule) members.push_back({"add_prefix_space", json_scalar(false)});
-    return json_object(std::move(members));
-  };
-  SUTRA_ASSIGN(JsonTree post_processor, special_tokens_around(metadata));
+  SUTRA_ASSIGN(JsonTree post_processor, special_tokens_around(metadata, tokens, pre_tokenizer->adds_bos));
+  const JsonTree nfc = json_object({{"type", json_scalar(std::string("NFC"))}});
   std::vector<JsonMember> root;
-  root.push_back({"model", json_object({{"type", json_scalar(std::string("BPE"))}})});
-  if (rule->has_nfc) root.push_back({"normalizer", json_object({{"type", json_scalar(std::string("NFC"))}})});
-  root.push_back({"pre_tokenizer", byte_level(true)});
-  root.push_back({"post_processor", std::move(post_processor)});
-  root.push_back({"decoder", byte_level(false)});
+  root.push_back({"version", json_scalar(std::string("1.0"))});
   root.push_back({"added_tokens", json_array(std::move(added))});
+  root.push_back({"normalizer", pre_tokenizer->has_nfc ? nfc : json_scalar({})});
+  root.push_back({"pre_tokenizer", words_of(pre_tokenizer->rule)});
+  root.push_back({"post_processor", std::move(post_processor)});
+  root.push_back({"decoder", byte_level(true)});
+  root.push_back({"model", json_object({{"type", json_scalar(std::string("BPE"))},
+                                        {"ignore_merges", json_scalar(pre_tokenizer->ignores_merges)}})});
   file.root = json_object(std::move(root));
-  return text::Tokenizer::from_tables(file);
+  return file;
+}
+
+// The tokenizer of one kind or the other; kUnsupported for others.
+template <class World, class Bpe>
+auto with_kind(const GgufMetadata& metadata, const World& world, const Bpe& bpe)
+    -> decltype(world(std::vector<text::ByteToken>())) {
+  SUTRA_ASSIGN(const auto model, metadata.find_string("tokenizer.ggml.model"));
+  SUTRA_ASSIGN(const Tokens tokens, read_tokens(metadata));
+  if (model == "rwkv") {
+    SUTRA_ASSIGN(const std::vector<text::ByteToken> byte_tokens, world_tokens(tokens));
+    return world(byte_tokens);
+  }
+  if (model == "gpt2") {
+    SUTRA_ASSIGN(const text::TokenizerFile file, bpe_file(metadata, tokens));
+    return bpe(file);
+  }
+  return fail(ErrorCode::kUnsupported, "its tokenizer is of the kind '", printable(model.value_or("")),
+              "'; 'gpt2' and 'rwkv' are supported");
 }
 
 // Tokens of a file to be written, by id.
@@ -251,25 +331,20 @@ void write_world(const text::Tokenizer& tokenizer, size_t vocab_size, GgufMetada
   tokens.write(out);
 }
 
-// The name in kGpt2Rules that says what the file does.
-Result<std::string_view> pre_tokenizer_name(const JsonTree& root) {
-  const auto type_of = [](const JsonTree* part) {
-    const JsonTree* const type = part == nullptr ? nullptr : part->find("type");
-    const std::string* const text = type == nullptr ? nullptr : type->get<std::string>();
-    return text == nullptr ? std::string_view() : std::string_view(*text);
+// The name that says what the tokenizer does beside its tables.
+Result<std::string_view> pre_tokenizer_name(const text::TokenizerFile& file) {
+  text::TokenizerData data;
+  SUTRA_TRY(text::load_tokenizer(file, data));
+  const auto fits = [&](const PreTokenizer& one) {
+    return one.rule == data.word_rule && one.has_nfc == data.has_nfc && one.ignores_merges == data.ignore_merges;
   };
-  const JsonTree* const normalizer = root.find("normalizer");
-  const JsonTree* const pre = root.find("pre_tokenizer");
-  const JsonTree* const prefix = pre == nullptr ? nullptr : pre->find("add_prefix_space");
-  const bool has_prefix = prefix != nullptr && prefix->get<bool>() != nullptr && *prefix->get<bool>();
-  if (type_of(pre) != "ByteLevel" || has_prefix) {
-    return fail(ErrorCode::kUnsupported, "the tokenizer's rule for words has no name in GGUF files that we write");
-  }
-  return normalizer == nullptr ? std::string_view("gpt-2") : std::string_view("mpt");
+  const auto found = std::ranges::find_if(kPreTokenizers, fits);
+  if (found != std::end(kPreTokenizers) && !data.add_prefix_space) return found->name;
+  return fail(ErrorCode::kUnsupported, "the tokenizer's rule for words has no name in GGUF files that we write");
 }
 
 Status write_bpe(const text::TokenizerFile& file, size_t vocab_size, GgufMetadata& out) {
-  SUTRA_ASSIGN(const std::string_view pre, pre_tokenizer_name(file.root));
+  SUTRA_ASSIGN(const std::string_view pre, pre_tokenizer_name(file));
   TokenColumn tokens(vocab_size);
   for (const auto& token : file.vocab) tokens.set(token.id, std::string(file.text(token)), TokenType::kNormal);
   SUTRA_ASSIGN(const JsonTree* const added, text::get_array(file.root, "tokenizer.json", "added_tokens"));
@@ -293,16 +368,34 @@ Status write_bpe(const text::TokenizerFile& file, size_t vocab_size, GgufMetadat
 
 }  // namespace
 
+bool has_no_known_tokenizer(const Error& error) {
+  return error.code == ErrorCode::kUnsupported || error.code == ErrorCode::kNotFound;
+}
+
 Result<text::Tokenizer> gguf_tokenizer(const GgufMetadata& metadata) {
-  SUTRA_ASSIGN(const auto model, metadata.find_string("tokenizer.ggml.model"));
-  SUTRA_ASSIGN(const Tokens tokens, read_tokens(metadata));
-  if (model == "rwkv") return load_world(tokens);
-  if (model == "gpt2") return load_bpe(metadata, tokens);
-  return fail(ErrorCode::kUnsupported, "its tokenizer is of the kind '", printable(model.value_or("")),
-              "'; 'gpt2' and 'rwkv' are supported");
+  return with_kind(
+      metadata, [](const std::vector<text::ByteToken>& tokens) { return text::Tokenizer::from_byte_tokens(tokens); },
+      [](const text::TokenizerFile& file) { return text::Tokenizer::from_tables(file); });
+}
+
+Result<NamedText> gguf_tokenizer_file(const GgufMetadata& metadata) {
+  SUTRA_TRY(gguf_tokenizer(metadata));  // what is written can be read
+  using Text = Result<NamedText>;
+  return with_kind(
+      metadata,
+      [](const std::vector<text::ByteToken>& tokens) -> Text {
+        return NamedText{"rwkv_vocab_v20230424.txt", world_text(tokens)};
+      },
+      [](const text::TokenizerFile& file) -> Text {
+        return NamedText{"tokenizer.json", text::tokenizer_file_text(file)};
+      });
 }
 
 Status write_gguf_tokenizer(std::span<const std::byte> file, size_t vocab_size, GgufMetadata& out) {
+  if (vocab_size > size_t{text::kMaxVocab}) {
+    return fail(ErrorCode::kTooLarge, "a vocabulary of ", vocab_size, " ids; a tokenizer has at most ",
+                text::kMaxVocab);
+  }
   SUTRA_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::from_file(file));
   if (tokenizer.vocab_size() > vocab_size) {
     return fail(ErrorCode::kInvalidArgument, "the tokenizer has ids up to ", tokenizer.vocab_size() - 1,

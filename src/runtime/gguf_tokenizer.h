@@ -9,9 +9,11 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include "base/error.h"
 #include "io/gguf_metadata.h"
+#include "io/model_files.h"
 #include "text/tokenizer.h"
 
 namespace sutra {
@@ -22,9 +24,16 @@ namespace sutra {
 // text::Tokenizer.
 Result<text::Tokenizer> gguf_tokenizer(const GgufMetadata& metadata);
 
+// Whether such an error says that the file has none that we know, and not that it is broken.
+bool has_no_known_tokenizer(const Error& error);
+
+// A file that says the same, to stand beside a model: tokenizer.json, as Hugging Face's tokenizers read it, or a World
+// vocabulary. Errors of gguf_tokenizer().
+Result<NamedText> gguf_tokenizer_file(const GgufMetadata& metadata);
+
 // The other way: a tokenizer.json or World vocabulary as metadata for a model of `vocab_size` ids, those without a token
-// filled up. kUnsupported: a tokenizer.json that cuts words by another rule than GPT-2's, for which GGUF has no name that is
-// certain; kInvalidArgument: more tokens than the model has ids; and the errors of text::Tokenizer.
+// filled up. kUnsupported: a tokenizer.json that cuts words by a rule for which GGUF has no name that is
+// certain; kInvalidArgument: more tokens than the model has ids; kTooLarge: over text::kMaxVocab of these; and the errors of text::Tokenizer.
 Status write_gguf_tokenizer(std::span<const std::byte> file, size_t vocab_size, GgufMetadata& out);
 
 }  // namespace sutra

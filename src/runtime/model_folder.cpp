@@ -110,8 +110,15 @@ Result<ModelPaths> find_model(const std::string& path) {
   return paths;
 }
 
+Result<NamedText> read_companion(const std::string& path) {
+  SUTRA_ASSIGN(std::string text, read_text_file(path, kMaxTextBytes));
+  return NamedText{name_of(path), std::move(text)};
+}
+
 Result<ModelWeights> load_model_weights(const ModelPaths& paths, const FolderOptions& options) {
-  SUTRA_ASSIGN(ModelLoader loader, loader_with_config(paths, options));
+  FolderOptions alone = options;
+  alone.load.weights_only = true;
+  SUTRA_ASSIGN(ModelLoader loader, loader_with_config(paths, alone));
   for (const std::string& weights : paths.weights) SUTRA_TRY(feed_file(weights, loader));
   return loader.finish_weights();
 }

@@ -23,6 +23,9 @@ struct ModelPaths {
 // files need none, and GGUF files, which say everything themselves, get none: one beside them is often another model's.
 Result<ModelPaths> find_model(const std::string& path);
 
+// One of the small files of a model.
+Result<NamedText> read_companion(const std::string& path);
+
 struct FolderOptions {
   LoadOptions load;
   std::string tokenizer_path;          // empty: the one beside the model, if there

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
@@ -134,17 +133,16 @@ Status write_ready(SafetensorsWriter& writer, const std::vector<TensorSpec>& spe
   return {};
 }
 
-Result<std::string> quantized_config(const std::string& text, const std::vector<Plan>& plans, size_t group_size) {
-  // read_model_config has accepted the text; nlohmann keeps every key, in order, for other programs.
-  auto json = nlohmann::ordered_json::parse(text, nullptr, false);
-  if (!json.is_object()) return fail(ErrorCode::kMalformed, "config.json is not strict JSON");
-  auto kept = nlohmann::ordered_json::array();
+Result<std::string> quantized_config(JsonObject config, const std::vector<Plan>& plans, size_t group_size) {
+  std::string kept;
   for (const Plan& plan : plans) {
-    if (!plan.linear && plan.source.entry.shape.n_dims() == 2) kept.push_back(plan.source.entry.name);
+    if (plan.linear || plan.source.entry.shape.n_dims() != 2) continue;
+    kept += concat(kept.empty() ? "" : ", ", json_quote(plan.source.entry.name));
   }
-  json["quantization_config"] = {{"quant_method", "awq"},    {"version", "gemm"},  {"bits", 4},
-                                 {"group_size", group_size}, {"zero_point", true}, {"modules_to_not_convert", kept}};
-  return json.dump(2) + "\n";
+  SUTRA_TRY(config.override_value(
+      concat(R"(quantization_config={"quant_method": "awq", "version": "gemm", "bits": 4, "group_size": )", group_size,
+             R"(, "zero_point": true, "modules_to_not_convert": [)", kept, "]}")));
+  return config.text();
 }
 
 }  // namespace
@@ -182,7 +180,7 @@ Result<QuantizeReport> quantize_folder(const std::string& model, const std::stri
     }
     files.push_back(std::move(file));
   }
-  SUTRA_ASSIGN(const std::string new_config, quantized_config(config_text, plans, options.group_size));
+  SUTRA_ASSIGN(const std::string new_config, quantized_config(config_json, plans, options.group_size));
   order_for_alignment(specs);
 
   SUTRA_TRY(create_folders(out));
@@ -211,10 +209,8 @@ Result<QuantizeReport> quantize_folder(const std::string& model, const std::stri
 
   SUTRA_TRY(write_file_atomically(out + "/config.json", std::as_bytes(std::span(new_config))));
   for (const std::string& companion : paths.companions) {
-    constexpr uint64_t kMaxCompanionBytes = uint64_t{1} << 28;
-    SUTRA_ASSIGN(const std::string text, read_text_file(companion, kMaxCompanionBytes));
-    const std::string name = companion.substr(companion.find_last_of('/') + 1);
-    SUTRA_TRY(write_file_atomically(out + "/" + name, std::as_bytes(std::span(text))));
+    SUTRA_ASSIGN(const NamedText beside, read_companion(companion));
+    SUTRA_TRY(write_file_atomically(concat(out, "/", beside.name), std::as_bytes(std::span(beside.text))));
   }
   // Last, so that a folder with weights in it is complete.
   SUTRA_TRY(weights.commit());

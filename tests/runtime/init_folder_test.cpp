@@ -35,6 +35,9 @@ constexpr std::string_view kGraniteHybrid =
     R"({"model_type": "granitemoehybrid", "hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 50,
   "shared_intermediate_size": 24, "num_attention_heads": 2, "layer_types": ["mamba", "attention"],
   "mamba_n_heads": 4, "mamba_d_state": 8, "tie_word_embeddings": true})";
+constexpr std::string_view kFalconH1 =
+    R"({"model_type": "falcon_h1", "hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 50, "intermediate_size": 24,
+  "num_attention_heads": 2, "num_key_value_heads": 1, "mamba_d_ssm": 48, "mamba_n_heads": 4, "mamba_d_state": 8})";
 
 constexpr std::string_view kRwkv4 =
     R"({"model_type": "rwkv", "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 96, "vocab_size": 50})";
@@ -59,8 +62,8 @@ TEST_CASE("a fresh model of every architecture loads whole and gives finite logi
        {std::tuple{"rwkv7", kRwkv7, uint64_t{172'032}}, std::tuple{"mamba", kMamba, uint64_t{44'784}},
         std::tuple{"mamba2", kMamba2, uint64_t{19'392}}, std::tuple{"mamba_ssm", kMambaSsm, uint64_t{16'664}},
         std::tuple{"llama", kLlama, uint64_t{19'168}}, std::tuple{"granitemoehybrid", kGraniteHybrid, uint64_t{17'724}},
-        std::tuple{"rwkv4", kRwkv4, uint64_t{73'600}}, std::tuple{"rwkv5", kRwkv5, uint64_t{81'928}},
-        std::tuple{"rwkv6", kRwkv6, uint64_t{95'744}}}) {
+        std::tuple{"falcon_h1", kFalconH1, uint64_t{25'272}}, std::tuple{"rwkv4", kRwkv4, uint64_t{73'600}},
+        std::tuple{"rwkv5", kRwkv5, uint64_t{81'928}}, std::tuple{"rwkv6", kRwkv6, uint64_t{95'744}}}) {
     INFO(name);
     const test::TemporaryFolder folder;
     const std::string out = folder.file("model");
