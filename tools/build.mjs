@@ -1,9 +1,9 @@
 // Builds what people use:   node tools/build.mjs [native] [wasm] [package] [web]      (without arguments: all but web)
-//   native: build/sutra    wasm: the four artefacts in dist/    package: the JavaScript in dist/    web: web/dist
+//   native: build/sutra    wasm: the five modules in dist/    package: the JavaScript in dist/    web: web/dist
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { shareGlue } from '../bindings/wasm/glue.mjs';
+import { hideFiles, shareGlue } from '../bindings/wasm/glue.mjs';
 import { withLock } from './lib/lock.mjs';
 import { repoRoot, run, runMain, say, UserError } from './lib/run.mjs';
 import { ifChanged } from './lib/stamp.mjs';
@@ -14,7 +14,10 @@ import { setup, setupPaths } from './setup.mjs';
 /** @type {Record<Product, import('./setup.mjs').Component[]>} */
 const kNeeds = { native: ['native'], wasm: ['js', 'wasm'], package: ['js'], web: ['js'] };
 
+/** The engine's. */
 export const artefacts = ['simd128-st', 'simd128-mt', 'relaxed-st', 'relaxed-mt'];
+/** The artefact in whose build the workshop is made. */
+const kWorkshopPreset = 'simd128-st';
 const kEngineSources = [
   'CMakeLists.txt',
   'CMakePresets.json',
@@ -47,8 +50,9 @@ async function buildNative() {
 
 async function buildWasm() {
   mkdirSync(join(repoRoot, 'dist'), { recursive: true });
-  const glue = ['st', 'mt'].map((threads) => `dist/sutra-${threads}.mjs`);
-  const outputs = [...artefacts.map((artefact) => `dist/sutra-${artefact}.wasm`), ...glue];
+  const modules = [...artefacts, 'workshop'].map((name) => `dist/sutra-${name}.wasm`);
+  const glue = ['st', 'mt', 'workshop'].map((name) => `dist/sutra-${name}.mjs`);
+  const outputs = [...modules, ...glue];
   await ifChanged('wasm', [...kEngineSources, 'tools/build.mjs'], outputs, async () => {
     for (const artefact of artefacts) {
       say('build', `wasm artefact ${artefact}`);
@@ -57,20 +61,29 @@ async function buildWasm() {
     }
     await buildGlue('st');
     await buildGlue('mt');
+    say('build', 'wasm module workshop');
+    buildTarget(`wasm-${kWorkshopPreset}`, 'sutra_workshop');
+    copyFileSync(workshopFile('wasm'), join(repoRoot, 'dist/sutra-workshop.wasm'));
+    const code = hideFiles('sutra-workshop', await minified(readFileSync(workshopFile('mjs'), 'utf8')), 0);
+    writeFileSync(join(repoRoot, 'dist/sutra-workshop.mjs'), code);
   });
+}
+
+/** @param {string} code */
+async function minified(code) {
+  const { transform } = await import('esbuild');
+  return (await transform(code, { minify: true, format: 'esm', target: 'es2022' })).code;
 }
 
 /** @param {'st' | 'mt'} threads */
 async function buildGlue(threads) {
-  const { transform } = await import('esbuild');
-  const minified = async (/** @type {string} */ simd) => {
+  const code = (/** @type {string} */ simd) => {
     // Without the artefact's name: esbuild chooses short names by how often letters occur, in file names too.
     const named = readFileSync(artefactFile(`${simd}-${threads}`, 'mjs'), 'utf8');
-    const code = named.replaceAll(`sutra-${simd}-`, 'sutra-');
-    return (await transform(code, { minify: true, format: 'esm', target: 'es2022' })).code;
+    return minified(named.replaceAll(`sutra-${simd}-`, 'sutra-'));
   };
   // Shared after minifying, which would drop the comments for bundlers.
-  const shared = shareGlue(threads, { simd128: await minified('simd128'), relaxed: await minified('relaxed') });
+  const shared = shareGlue(threads, { simd128: await code('simd128'), relaxed: await code('relaxed') });
   writeFileSync(join(repoRoot, `dist/sutra-${threads}.mjs`), shared);
 }
 
@@ -80,6 +93,11 @@ async function buildGlue(threads) {
  */
 function artefactFile(artefact, kind) {
   return join(repoRoot, `build/wasm-${artefact}/bindings/wasm/sutra-${artefact}.${kind}`);
+}
+
+/** @param {'wasm' | 'mjs'} kind */
+function workshopFile(kind) {
+  return join(repoRoot, `build/wasm-${kWorkshopPreset}/bindings/wasm/sutra-workshop.${kind}`);
 }
 
 async function buildPackage() {

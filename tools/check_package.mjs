@@ -17,7 +17,7 @@ export function checkPackage() {
   for (const path of [...promised, manifest.types, ...manifest.files, ...manifest.sideEffects]) {
     if (!existsSync(join(repoRoot, path))) problems.push(`package.json names ${path}, which does not exist`);
   }
-  for (const artefact of artefacts) problems.push(...checkArtefact(artefact));
+  for (const artefact of [...artefacts, 'workshop']) problems.push(...checkArtefact(artefact));
   return problems;
 }
 

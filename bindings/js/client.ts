@@ -2,13 +2,15 @@
 import { Connection } from './connection.ts';
 import { abortError, raise, raiseIfAborted, rethrow, SutraError } from './errors.ts';
 import { TextGeneration } from './generation.ts';
-import { checkedIds, wholeNumber } from './options.ts';
+import { checkedIds, oneOf, wholeNumber } from './options.ts';
 import { openPort } from './ports.ts';
-import type { Calls, LoadRequest } from './protocol.ts';
+import type { Calls, ConvertRequest, LoadRequest, ReadRequest } from './protocol.ts';
 import { EngineSession, openingText } from './session.ts';
 import { toPlainSource } from './source.ts';
 import { EngineTokenizer } from './tokenizer.ts';
 import type {
+  Conversion,
+  ConvertOptions,
   GenerateOptions,
   Generation,
   LoadOptions,
@@ -31,61 +33,75 @@ const freeWindow = 16;
 /** Loads a model. It runs in a worker of its own until it is disposed. */
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<SutraModel> {
   const connection = new Connection();
-  return new EngineModel(connection, await request('load', connection, source, options));
+  return new EngineModel(connection, await request('load', connection, () => toLoadRequest(source, options), options));
 }
 
 /** Loads only a model's tokenizer. */
 export async function loadTokenizer(source: ModelSource, options: LoadOptions = {}): Promise<Tokenizer> {
   const connection = new Connection();
   const only = { ...options, artefact: 'simd128', threads: 1 } as const;
-  const { vocabularySize } = await request('loadTokenizer', connection, source, only);
+  const { vocabularySize } = await request('loadTokenizer', connection, () => toLoadRequest(source, only), options);
   return new EngineTokenizer(connection, vocabularySize, true);
 }
 
+/** Writes a model in another format, in a worker of its own that ends with it. */
+export async function convert(source: ModelSource, options: ConvertOptions = {}): Promise<Conversion> {
+  const connection = new Connection();
+  const conversion = await request('convert', connection, () => toConvertRequest(source, options), options);
+  connection.close(disposedError());
+  return conversion;
+}
+
 /** Opens the connection and makes its first call; when that fails, nothing is left behind. */
-async function request<K extends 'load' | 'loadTokenizer'>(
+async function request<K extends 'load' | 'loadTokenizer' | 'convert'>(
   kind: K,
   connection: Connection,
-  source: ModelSource,
-  options: LoadOptions,
+  toWire: () => Promise<Calls[K][0]>,
+  { signal, onProgress, worker = true }: Pick<LoadOptions, 'signal' | 'onProgress' | 'worker'>,
 ): Promise<Calls[K][1]> {
-  const { signal, onProgress } = options;
   raiseIfAborted(signal);
   // An abort does not wait for the engine: its thread ends at once.
-  const abort = () => connection.close(new SutraError('cancelled', 'the load was stopped'));
+  const abort = () => connection.close(new SutraError('cancelled', 'the work was stopped'));
   signal?.addEventListener('abort', abort, { once: true });
   try {
-    const wire: LoadRequest = await toRequest(source, options);
-    connection.attach(await openPort(connection, wire.ownThread));
+    const wire = await toWire();
+    connection.attach(await openPort(connection, worker));
     return await connection.call(kind, wire, { onProgress });
   } catch (error) {
-    connection.close(error instanceof SutraError ? error : new SutraError('internal', 'the load failed'));
+    connection.close(error instanceof SutraError ? error : new SutraError('internal', `${kind} failed`));
     return rethrow(signal?.aborted ? abortError() : error);
   } finally {
     signal?.removeEventListener('abort', abort);
   }
 }
 
-async function toRequest(source: ModelSource, options: LoadOptions): Promise<LoadRequest> {
-  const { artefact, threads, cache = true, exact = false, activationBits = 15 } = options;
-  const { config = {}, tokenizer = true, worker = true, manifest = {} } = options;
-  if (artefact !== undefined && artefact !== 'simd128' && artefact !== 'relaxed')
-    raise('invalid_argument', `artefact must be 'simd128' or 'relaxed', found '${String(artefact)}'`);
-  if (activationBits !== 15 && activationBits !== 8)
-    raise('invalid_argument', `activationBits must be 15 or 8, found ${String(activationBits)}`);
+async function toReadRequest(source: ModelSource, options: LoadOptions): Promise<ReadRequest> {
+  const { cache = true, config = {}, tokenizer = true, manifest = {} } = options;
+  const overrides = Object.entries(config).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+  return { source: await toPlainSource(source), cache, overrides, tokenizer, manifest };
+}
+
+async function toConvertRequest(source: ModelSource, options: ConvertOptions): Promise<ConvertRequest> {
+  const { format = 'safetensors', dtype = 'f16' } = options;
+  const dtypes = { safetensors: ['f32', 'f16'], gguf: ['f32', 'f16', 'q8_0', 'q4_0'] };
+  oneOf('format', format, Object.keys(dtypes));
+  oneOf(`dtype of ${format}`, dtype, dtypes[format]);
+  return { ...(await toReadRequest(source, options)), format, dtype };
+}
+
+async function toLoadRequest(source: ModelSource, options: LoadOptions): Promise<LoadRequest> {
+  const { artefact, threads, exact = false, activationBits = 15, worker = true } = options;
+  if (artefact !== undefined) oneOf('artefact', artefact, ['simd128', 'relaxed']);
+  oneOf('activationBits', activationBits, [15, 8]);
   if (threads !== undefined && wholeNumber('threads', threads, 64) === 0)
     raise('invalid_argument', 'threads must be at least 1, found 0');
   return {
-    source: await toPlainSource(source),
+    ...(await toReadRequest(source, options)),
     ...(artefact === undefined ? {} : { artefact }),
     ...(threads === undefined ? {} : { threads }),
     ownThread: worker,
-    cache,
     exact,
     activationBits,
-    overrides: Object.entries(config).map(([key, value]) => `${key}=${JSON.stringify(value)}`),
-    tokenizer,
-    manifest,
   };
 }
 

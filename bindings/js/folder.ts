@@ -73,8 +73,14 @@ export async function openNeededTokenizer(folder: Folder): Promise<OpenFile> {
   return (await openTokenizer(folder)) ?? raiseMissing(folder, tokenizerNames[0]);
 }
 
-/** The weight files in order; the first is already open. */
-export async function openWeights(folder: Folder): Promise<{ names: readonly string[]; first: OpenFile }> {
+export interface WeightFiles {
+  /** In order. */
+  readonly names: readonly string[];
+  /** Already open. */
+  readonly first: OpenFile;
+}
+
+export async function openWeights(folder: Folder): Promise<WeightFiles> {
   const only = folder.weights?.length === 1 ? folder.weights[0]! : 'model.safetensors';
   const single = await folder.open(only);
   if (single) return { names: [only], first: single };

@@ -9,10 +9,11 @@ import {
   openTokenizer,
   openWeights,
   readBytes,
+  type WeightFiles,
 } from './folder.ts';
-import type { Heap } from './heap.ts';
+import type { ModuleHeap, SharedModule } from './module_heap.ts';
 import { yieldToEventLoop } from './platform.ts';
-import type { LoadRequest } from './protocol.ts';
+import type { LoadRequest, ReadRequest } from './protocol.ts';
 import type { RunningEngine } from './start.ts';
 import type { OpenFile } from './storage.ts';
 import type { LoadProgress, Manifest, ModelInfo } from './types.ts';
@@ -22,14 +23,16 @@ export interface LoadedModel {
   readonly tokenizerVocabulary: number;
 }
 
-export interface LoadContext {
-  readonly request: LoadRequest;
+type Heap = ModuleHeap<SharedModule>;
+
+export interface Context<Request extends ReadRequest> {
+  readonly request: Request;
   readonly signal: AbortSignal;
   readonly report: (progress: LoadProgress) => void;
 }
 
 /** `engine` starts while the first files are on their way. */
-export async function loadModel(engine: Promise<RunningEngine>, context: LoadContext): Promise<LoadedModel> {
+export async function loadModel(engine: Promise<RunningEngine>, context: Context<LoadRequest>): Promise<LoadedModel> {
   return withoutStaleCache(context, async (loading) => {
     const folder = loading.folder;
     const { exact, activationBits, overrides, tokenizer: wantsTokenizer } = context.request;
@@ -42,14 +45,11 @@ export async function loadModel(engine: Promise<RunningEngine>, context: LoadCon
       wantsTokenizer ? openTokenizer(folder) : undefined,
       openWeights(folder),
     ] as const);
-    loading.expect([config, tokenizer, weights.first], [...weights.names]);
+    loading.expect([config, tokenizer, weights.first], weights.names);
     heap.loadBegin(exact, activationBits, runtime.threads);
-    heap.loadConfig(config ? await loading.readSmall(heap, config) : new Uint8Array(), overrides);
+    await loading.feedConfig(heap, config, overrides);
     if (tokenizer) heap.loadTokenizer(await loading.readSmall(heap, tokenizer));
-    for (const name of weights.names) {
-      const file = name === weights.first.name ? weights.first : await openNeeded(folder, name);
-      await loading.feed(heap, file);
-    }
+    await loading.feedWeights(heap, weights);
     loading.report('load');
     await yieldToEventLoop();
     raiseIfAborted(context.signal);
@@ -60,7 +60,7 @@ export async function loadModel(engine: Promise<RunningEngine>, context: LoadCon
 }
 
 /** A tokenizer without a model; returns its vocabulary. */
-export async function loadTokenizer(engine: Promise<RunningEngine>, context: LoadContext): Promise<number> {
+export async function loadTokenizer(engine: Promise<RunningEngine>, context: Context<LoadRequest>): Promise<number> {
   return withoutStaleCache(context, async (loading) => {
     const [{ heap }, file] = await settleAll([engine, openNeededTokenizer(loading.folder)] as const);
     loading.expect([file], []);
@@ -71,7 +71,7 @@ export async function loadTokenizer(engine: Promise<RunningEngine>, context: Loa
 }
 
 /** Promise.all, but when one fails the others have ended too, so that nothing goes on unobserved. */
-async function settleAll<T extends readonly unknown[]>(
+export async function settleAll<T extends readonly unknown[]>(
   values: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   const results = await Promise.allSettled(values);
@@ -80,7 +80,10 @@ async function settleAll<T extends readonly unknown[]>(
 }
 
 /** If files from the cache turn out to be bad, they are forgotten and fetched once more. */
-async function withoutStaleCache<T>(context: LoadContext, attempt: (loading: Loading) => Promise<T>): Promise<T> {
+export async function withoutStaleCache<T>(
+  context: Context<ReadRequest>,
+  attempt: (loading: Loading) => Promise<T>,
+): Promise<T> {
   const first = new Loading(context);
   try {
     return await attempt(first);
@@ -109,7 +112,7 @@ function loadInOrder(heap: Heap, file: OpenFile, chunk: Uint8Array, at: number):
 }
 
 /** An error of the engine about something that was not found, with what helps. */
-function withHint<T>(hint: string | undefined, work: () => T): T {
+export function withHint<T>(hint: string | undefined, work: () => T): T {
   try {
     return work();
   } catch (error) {
@@ -119,7 +122,7 @@ function withHint<T>(hint: string | undefined, work: () => T): T {
   }
 }
 
-class Loading {
+export class Loading {
   readonly folder: Folder;
   readonly #manifest: Manifest;
   readonly #signal: AbortSignal;
@@ -130,7 +133,7 @@ class Loading {
   #fraction = 0;
   #reportedAt = 0;
 
-  constructor({ request, signal, report }: LoadContext) {
+  constructor({ request, signal, report }: Context<ReadRequest>) {
     this.#manifest = request.manifest;
     this.#signal = signal;
     this.#report = report;
@@ -154,7 +157,15 @@ class Loading {
     return bytes;
   }
 
-  async feed(heap: Heap, file: OpenFile): Promise<void> {
+  async feedConfig(heap: Heap, config: OpenFile | undefined, overrides: readonly string[]): Promise<void> {
+    heap.loadConfig(config ? await this.readSmall(heap, config) : new Uint8Array(), overrides);
+  }
+
+  async feedWeights(heap: Heap, { names, first }: WeightFiles): Promise<void> {
+    for (const name of names) await this.#feed(heap, name === first.name ? first : await openNeeded(this.folder, name));
+  }
+
+  async #feed(heap: Heap, file: OpenFile): Promise<void> {
     this.#open(file);
     const expected = this.#expectedHash(file);
     heap.loadFile(file.name, file.size);

@@ -23,6 +23,11 @@ export function wholeNumber(name: string, value: number, most: number): number {
   return raise('invalid_argument', `${name} must be a whole number from 0 to ${most}, found ${String(value)}`);
 }
 
+export function oneOf<T>(name: string, value: T, known: readonly T[]): void {
+  if (known.includes(value)) return;
+  raise('invalid_argument', `${name} must be one of ${known.join(', ')}, found ${String(value)}`);
+}
+
 function number(name: string, value: number): number {
   if (typeof value === 'number') return value;
   return raise('invalid_argument', `${name} must be a number, found ${String(value)}`);

@@ -2,6 +2,9 @@
 import type { ErrorData } from './errors.ts';
 import type {
   Artefact,
+  Conversion,
+  ConvertFormat,
+  ConvertOptions,
   EncodeOptions,
   GenerateOptions,
   LoadProgress,
@@ -27,15 +30,24 @@ export interface EngineRequest {
   readonly ownThread: boolean;
 }
 
-export interface LoadRequest extends EngineRequest {
+/** Which files are read, and how. */
+export interface ReadRequest {
   readonly source: PlainSource;
   readonly cache: boolean;
-  readonly exact: boolean;
-  readonly activationBits: 15 | 8;
   /** "key=value", the value as JSON. */
   readonly overrides: readonly string[];
   readonly tokenizer: boolean;
   readonly manifest: Manifest;
+}
+
+export interface LoadRequest extends ReadRequest, EngineRequest {
+  readonly exact: boolean;
+  readonly activationBits: 15 | 8;
+}
+
+export interface ConvertRequest extends ReadRequest {
+  readonly format: ConvertFormat;
+  readonly dtype: NonNullable<ConvertOptions['dtype']>;
 }
 
 export type WireGenerateOptions = Required<Omit<GenerateOptions, 'signal' | 'stop'>> & {
@@ -63,6 +75,7 @@ export interface Calls {
     { readonly info: ModelInfo; readonly runtime: RuntimeInfo; readonly tokenizerVocabulary: number },
   ];
   loadTokenizer: [LoadRequest, { readonly vocabularySize: number }];
+  convert: [ConvertRequest, Conversion];
   createSession: [{ readonly prompt: string }, SessionReply];
   append: [{ readonly session: number; readonly prompt: Prompt }, SessionReply];
   /** Without a session: from the zero state, which is then thrown away. `window`: pieces ahead of the reader. */

@@ -11,6 +11,19 @@ export interface RunningEngine {
   readonly runtime: RuntimeInfo;
 }
 
+/** Emscripten's start-up code; the .mjs files beside the wasm files are made by bindings/wasm. */
+export interface Glue<Module> {
+  default(options: {
+    /** Threads besides the caller's; only sutra-mt.mjs starts any. */
+    readonly helperThreads: number;
+    instantiateWasm(
+      imports: WebAssembly.Imports,
+      done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
+    ): void;
+    printErr(text: string): void;
+  }): Promise<Module>;
+}
+
 export type Instantiate = (candidate: Candidate) => Promise<EngineModule>;
 
 const startTimeoutMs = 15_000;
@@ -59,18 +72,25 @@ function artefactUrl({ artefact, threads }: Candidate): URL {
     : new URL('./sutra-simd128-st.wasm', import.meta.url);
 }
 
-async function instantiateArtefact(candidate: Candidate): Promise<EngineModule> {
-  const [module, glue] = await Promise.all([
-    compile(artefactUrl(candidate).href),
-    candidate.threads > 1 ? import('./sutra-mt.mjs') : import('./sutra-st.mjs'),
-  ]);
+function instantiateArtefact(candidate: Candidate): Promise<EngineModule> {
+  const glue = candidate.threads > 1 ? import('./sutra-mt.mjs') : import('./sutra-st.mjs');
+  return instantiateModule(artefactUrl(candidate), glue, candidate.threads - 1);
+}
+
+/** Starts a module by its start-up code, Emscripten's, while the module is still on its way. */
+export async function instantiateModule<Module>(
+  url: URL,
+  glueImport: Promise<Glue<Module>>,
+  helperThreads: number,
+): Promise<Module> {
+  const [module, glue] = await Promise.all([compile(url.href), glueImport]);
   let timer: ReturnType<typeof setTimeout> | undefined;
-  return await new Promise<EngineModule>((resolve, reject) => {
+  return await new Promise<Module>((resolve, reject) => {
     // Helper threads that never come up report nothing.
     timer = setTimeout(() => reject(new Error(`it did not start within ${startTimeoutMs} ms`)), startTimeoutMs);
     glue
       .default({
-        helperThreads: candidate.threads - 1,
+        helperThreads,
         instantiateWasm: (imports, done) => {
           WebAssembly.instantiate(module, imports).then((instance) => done(instance, module), reject);
         },

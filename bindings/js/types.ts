@@ -44,12 +44,13 @@ export interface NamedFiles {
 export interface LoadProgress {
   /**
    * `resolve`: finding out which files there are. `download`: bytes go from the source into the engine.
-   * `verify`: comparing sizes and hashes. `load`: the engine builds the model. `ready`: done, sent once.
+   * `verify`: comparing sizes and hashes. `load`: the engine takes what a file has in places, or builds the model.
+   * `write`: convert() makes the result. `ready`: done, sent once.
    */
-  readonly phase: 'resolve' | 'download' | 'verify' | 'load' | 'ready';
+  readonly phase: 'resolve' | 'download' | 'verify' | 'load' | 'write' | 'ready';
   /** The file the bytes belong to. */
   readonly file?: string;
-  /** Bytes so far, over all files. */
+  /** Bytes so far, over all files: read ones, and with `write` those of the result. */
   readonly loaded: number;
   /** Bytes in all; 0 while unknown. */
   readonly total: number;
@@ -84,6 +85,30 @@ export interface LoadOptions {
   readonly tokenizer?: boolean;
   /** What the files must be, by name. A file that differs is refused, and a cached one is fetched again. */
   readonly manifest?: Manifest;
+}
+
+/** `safetensors`: a folder as Hugging Face has it. `gguf`: one file, as llama.cpp reads it. */
+export type ConvertFormat = 'safetensors' | 'gguf';
+
+export interface ConvertOptions
+  extends Pick<LoadOptions, 'cache' | 'onProgress' | 'signal' | 'worker' | 'config' | 'tokenizer' | 'manifest'> {
+  /** Default `safetensors`. */
+  readonly format?: ConvertFormat;
+  /** Of the matrices; `q8_0` and `q4_0` are GGUF's. Everything else is float32, or float16 where it is large. Default `f16`. */
+  readonly dtype?: 'f32' | 'f16' | 'q8_0' | 'q4_0';
+}
+
+export interface Conversion {
+  readonly report: {
+    readonly architecture: string;
+    readonly tensors: number;
+    /** Of the file with the weights. */
+    readonly bytes: number;
+    /** Whether the result has one: in a file of its own, or in the GGUF file. */
+    readonly tokenizer: boolean;
+  };
+  /** By their names. load() takes a conversion as it is. */
+  readonly files: Readonly<Record<string, Blob>>;
 }
 
 export type TokenIds = readonly number[] | Int32Array;

@@ -2,7 +2,7 @@
 // Loaded as a worker it listens at once; createHost serves the caller that wants everything in its own thread.
 import { EngineCrash, raise, raiseIfAborted, rethrow, toErrorData } from './errors.ts';
 import type { Heap } from './heap.ts';
-import { type LoadContext, loadModel, loadTokenizer } from './load.ts';
+import { type Context, loadModel, loadTokenizer } from './load.ts';
 import { nodeModule, workerName, yieldToEventLoop } from './platform.ts';
 import type {
   CallCommand,
@@ -11,12 +11,14 @@ import type {
   Command,
   EngineRequest,
   GenerateReply,
+  ReadRequest,
   Reply,
   SessionReply,
   WireGenerateOptions,
 } from './protocol.ts';
 import { type RunningEngine, startEngine } from './start.ts';
-import type { Prompt } from './types.ts';
+import type { LoadProgress, Prompt } from './types.ts';
+import { convertModel, startWorkshop, type WorkshopHeap } from './workshop.ts';
 
 export interface Host {
   receive(command: Command): void;
@@ -73,6 +75,7 @@ const promptOnly: WireGenerateOptions = {
 export function createHost(
   post: (reply: Reply) => void,
   start: (request: EngineRequest) => Promise<RunningEngine> = startEngine,
+  openWorkshop: () => Promise<WorkshopHeap> = startWorkshop,
 ): Host {
   const jobs = new Map<number, Job>();
   /** Sessions that a job works on; the others may be used or removed. */
@@ -185,6 +188,11 @@ export function createHost(
     async loadTokenizer(request, job) {
       return { vocabularySize: await loadTokenizer(begin(request), context(request, job)) };
     },
+    convert(request, job) {
+      const workshop = openWorkshop();
+      workshop.catch(() => {}); // as in begin()
+      return convertModel(workshop, context(request, job));
+    },
     async createSession({ prompt }, job) {
       const { session } = heap().sessionCreate();
       try {
@@ -251,9 +259,8 @@ export function createHost(
     memory: () => heap().memory(),
   };
 
-  function context(request: Calls['load'][0], job: Job): LoadContext {
-    const report = (progress: Parameters<LoadContext['report']>[0]) =>
-      send({ kind: 'progress', call: job.call, progress });
+  function context<Request extends ReadRequest>(request: Request, job: Job): Context<Request> {
+    const report = (progress: LoadProgress) => send({ kind: 'progress', call: job.call, progress });
     return { request, signal: job.signal, report };
   }
 

@@ -1,6 +1,6 @@
-// Emscripten's start-up code as the package ships it: one file without threads and one with, shared by both instruction
-// sets, whose four wasm files bindings/js/start.ts fetches and compiles itself. Checked to be the same code; then
-// the parts that only bundlers would trip over are taken out.
+// Emscripten's start-up code as the package ships it: of the engine one file without threads and one with, shared by both
+// instruction sets, whose four wasm files bindings/js/start.ts fetches and compiles itself, and one of the workshop. The
+// parts that only bundlers would trip over are taken out.
 
 /**
  * @param {'st' | 'mt'} threads
@@ -11,11 +11,21 @@ export function shareGlue(threads, code) {
   const shared = code.simd128;
   if (shared !== code.relaxed)
     throw new Error(`the start-up code of the artefacts simd128-${threads} and relaxed-${threads} differs`);
+  return hideFiles(`sutra-${threads}`, shared, threads === 'mt' ? 2 : 0);
+}
+
+/**
+ * @param {string} name of the wasm file
+ * @param {string} code minified
+ * @param {number} nodeImports how many there are
+ * @returns {string}
+ */
+export function hideFiles(name, code, nodeImports) {
   // start.ts passes instantiateWasm, so the wasm file is never looked for; bundlers would look for it.
-  const withoutFile = replace(shared, `new URL("sutra-${threads}.wasm",import.meta.url).href`, '""', 1);
+  const withoutFile = replace(code, `new URL("${name}.wasm",import.meta.url).href`, '""', 1);
   // Node's modules are only imported in Node; webpack would refuse them in a page.
   const hidden = '(/* webpackIgnore: true */ /* @vite-ignore */ "node:';
-  return replace(withoutFile, '("node:', hidden, threads === 'mt' ? 2 : 0, 'import');
+  return replace(withoutFile, '("node:', hidden, nodeImports, 'import');
 }
 
 /**

@@ -1,36 +1,25 @@
 // The engine as plain exported functions. bindings/js/heap.ts is their only caller and repeats their signatures.
-//
-// Bytes go in through one buffer: the caller asks sutra_input for room, copies, and names the size in the next call.
-// Everything comes back as a Reply. A module holds one model; a page that wants two starts two.
+// A module holds one model; a page that wants two starts two. What does not need the model: shared.cpp.
 #include <emscripten.h>
 
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/aligned_buffer.h"
-#include "reply.h"
-#include "runtime/engine.h"
 #include "runtime/generation.h"
-#include "runtime/hash.h"
 #include "runtime/session.h"
+#include "shared.h"
 #include "slots.h"
 
 namespace sutra::wasm {
 namespace {
 
 struct Instance {
-  Outbox out;
-  AlignedBuffer input;
-  std::optional<Sha256> hash;
-  std::optional<ModelLoader> loader;
   std::shared_ptr<const Engine> engine;
   std::optional<text::Tokenizer> tokenizer;  // without a model
   Slots<Session> sessions;
@@ -41,33 +30,6 @@ struct Instance {
 Instance& instance() {
   static Instance the_instance;
   return the_instance;
-}
-
-std::span<const std::byte> input(uint32_t size_bytes) { return instance().input.bytes().first(size_bytes); }
-
-std::string_view input_text(uint32_t size_bytes) {
-  const auto bytes = input(size_bytes);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::vector<int32_t> input_ids(uint32_t size_bytes) {
-  std::vector<int32_t> ids(size_bytes / sizeof(int32_t));
-  std::memcpy(ids.data(), instance().input.data(), ids.size() * sizeof(int32_t));
-  return ids;
-}
-
-// Texts one after the other, each behind its size as four bytes, least significant first.
-std::vector<std::string> unpack_texts(std::span<const std::byte> bytes) {
-  std::vector<std::string> texts;
-  while (bytes.size() >= sizeof(uint32_t)) {
-    uint32_t size = 0;
-    std::memcpy(&size, bytes.data(), sizeof(size));
-    bytes = bytes.subspan(sizeof(size));
-    SUTRA_ASSERT(size <= bytes.size());
-    texts.emplace_back(reinterpret_cast<const char*>(bytes.data()), size);
-    bytes = bytes.subspan(size);
-  }
-  return texts;
 }
 
 Result<const text::Tokenizer*> find_tokenizer() {
@@ -83,11 +45,11 @@ Error unknown(std::string_view what, uint32_t number) {
 
 const Reply* session_reply(uint32_t number) {
   const Session* session = instance().sessions.find(number);
-  return instance().out.ok({double(number), double(session->n_tokens())});
+  return out().ok({double(number), double(session->n_tokens())});
 }
 
 const Reply* add_session(Result<Session> session) {
-  if (!session) return instance().out.failed(std::move(session).error());
+  if (!session) return out().failed(std::move(session).error());
   return session_reply(instance().sessions.add(std::move(*session)));
 }
 
@@ -99,115 +61,48 @@ using namespace sutra::wasm;
 
 extern "C" {
 
-// Room for `size_bytes` of the next call's input; null if memory is refused. Keeps what it has if that is enough.
-EMSCRIPTEN_KEEPALIVE void* sutra_input(uint32_t size_bytes) {
-  AlignedBuffer& buffer = instance().input;
-  if (buffer.size() < size_bytes) {
-    buffer = AlignedBuffer();
-    auto larger = AlignedBuffer::create(size_bytes);
-    if (!larger) return nullptr;
-    buffer = std::move(*larger);
-  }
-  return buffer.data();
-}
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_self_test() { return out().of(run_self_test()); }
 
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_self_test() { return instance().out.of(run_self_test()); }
-
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_warm_up() { return instance().out.of(warm_up()); }
-
-// values: bytes in use by large buffers, most there ever were
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_memory() {
-  const MemoryUse use = memory_use();
-  return instance().out.ok({double(use.current_bytes), double(use.peak_bytes)});
-}
-
-// SHA-256 of all input shown to sutra_hash since the last sutra_hash_finish, whose text it is in hexadecimal.
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_hash(uint32_t size_bytes) {
-  Instance& in = instance();
-  if (!in.hash) in.hash.emplace();
-  in.hash->update(input(size_bytes));
-  return in.out.ok();
-}
-
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_hash_finish() {
-  Instance& in = instance();
-  if (!in.hash) in.hash.emplace();
-  const std::string digest = to_hex(in.hash->finish());
-  in.hash.reset();
-  return in.out.ok({}, digest);
-}
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_warm_up() { return out().of(warm_up()); }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_begin(uint32_t exact, uint32_t int8_activations, uint32_t n_threads) {
-  Instance& in = instance();
-  in.loader.reset();
-  in.hash.reset();
   LoadOptions options;
   options.exact = exact != 0;
   options.int8_activations = int8_activations != 0;
   options.n_threads = n_threads;
-  auto loader = ModelLoader::create(options);
-  if (!loader) return in.out.failed(std::move(loader).error());
-  in.loader.emplace(std::move(*loader));
-  return in.out.ok();
-}
-
-// input: config.json of config_bytes (0: there is none), then overrides, packed
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_config(uint32_t config_bytes, uint32_t input_bytes) {
-  const std::vector<std::string> overrides = unpack_texts(input(input_bytes).subspan(config_bytes));
-  return instance().out.of(instance().loader->set_config(input(config_bytes), overrides));
+  return begin_loading(options);
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_tokenizer(uint32_t size_bytes) {
-  return instance().out.of(instance().loader->set_tokenizer(input(size_bytes)));
+  return out().of(loader()->set_tokenizer(input(size_bytes)));
 }
-
-// input: the file's name
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_file(uint32_t name_bytes, double file_bytes) {
-  return instance().out.of(
-      instance().loader->begin_file(std::string(input_text(name_bytes)), static_cast<uint64_t>(file_bytes)));
-}
-
-// values: where the bytes of the file begin that are wanted next, how many there are (0 when it was read), and whether
-// bytes are wanted in order
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_wanted() {
-  const ModelLoader& loader = *instance().loader;
-  const ByteRange wanted = loader.wanted();
-  return instance().out.ok({double(wanted.offset), double(wanted.size), double(loader.in_order())});
-}
-
-// input: the first of the wanted bytes
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_chunk(uint32_t size_bytes) {
-  return instance().out.of(instance().loader->feed(input(size_bytes)));
-}
-
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_file_end() { return instance().out.of(instance().loader->end_file()); }
 
 // text: architecture, newline, quantization.
 // values: parameters, weight bytes, state bytes, layers, width, vocabulary, tokenizer's vocabulary (0: none), state bytes
 // a token, tokens of a context (infinity: no bound)
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_finish() {
   Instance& in = instance();
-  auto engine = in.loader->finish();
-  in.loader.reset();
-  in.input = AlignedBuffer();
-  if (!engine) return in.out.failed(std::move(engine).error());
+  auto engine = loader()->finish();
+  loader().reset();
+  drop_input();
+  if (!engine) return out().failed(std::move(engine).error());
   in.engine = std::move(*engine);
   const ModelInfo& info = in.engine->info();
   const text::Tokenizer* tokenizer = in.engine->tokenizer();
-  return in.out.ok({double(info.n_parameters), double(info.weight_bytes), double(info.state_bytes),
-                    double(info.n_layer), double(info.n_embd), double(info.vocab_size),
-                    tokenizer ? double(tokenizer->vocab_size()) : 0, double(info.state_bytes_per_token),
-                    info.max_tokens == UINT64_MAX ? std::numeric_limits<double>::infinity() : double(info.max_tokens)},
-                   concat(info.architecture, "\n", info.quantization));
+  return out().ok({double(info.n_parameters), double(info.weight_bytes), double(info.state_bytes), double(info.n_layer),
+                   double(info.n_embd), double(info.vocab_size), tokenizer ? double(tokenizer->vocab_size()) : 0,
+                   double(info.state_bytes_per_token),
+                   info.max_tokens == UINT64_MAX ? std::numeric_limits<double>::infinity() : double(info.max_tokens)},
+                  concat(info.architecture, "\n", info.quantization));
 }
 
 // A tokenizer without a model. values: its vocabulary
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_tokenizer_load(uint32_t size_bytes) {
   Instance& in = instance();
   auto tokenizer = text::Tokenizer::from_file(input(size_bytes));
-  if (!tokenizer) return in.out.failed(std::move(tokenizer).error());
+  if (!tokenizer) return out().failed(std::move(tokenizer).error());
   in.tokenizer.emplace(std::move(*tokenizer));
-  return in.out.ok({double(in.tokenizer->vocab_size())});
+  return out().ok({double(in.tokenizer->vocab_size())});
 }
 
 // Sessions. values of those that return one: its number, its tokens so far
@@ -216,24 +111,24 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_create() { return add_session(Se
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_clone(uint32_t number) {
   const Session* session = instance().sessions.find(number);
-  if (!session) return instance().out.failed(unknown("session", number));
+  if (!session) return out().failed(unknown("session", number));
   return add_session(session->clone());
 }
 
 // values: its number, its tokens so far
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_position(uint32_t number) {
-  if (!instance().sessions.find(number)) return instance().out.failed(unknown("session", number));
+  if (!instance().sessions.find(number)) return out().failed(unknown("session", number));
   return session_reply(number);
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_remove(uint32_t number) {
   instance().sessions.remove(number);
-  return instance().out.ok();
+  return out().ok();
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_reset(uint32_t number) {
   Session* session = instance().sessions.find(number);
-  if (!session) return instance().out.failed(unknown("session", number));
+  if (!session) return out().failed(unknown("session", number));
   session->reset();
   return session_reply(number);
 }
@@ -241,43 +136,40 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_reset(uint32_t number) {
 // data: float32, one a vocabulary entry; empty before the first token
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_logits(uint32_t number) {
   const Session* session = instance().sessions.find(number);
-  if (!session) return instance().out.failed(unknown("session", number));
-  return instance().out.view(session->logits());
+  if (!session) return out().failed(unknown("session", number));
+  return out().view(session->logits());
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_save(uint32_t number) {
-  Outbox& out = instance().out;
   const Session* session = instance().sessions.find(number);
-  if (!session) return out.failed(unknown("session", number));
+  if (!session) return out().failed(unknown("session", number));
   auto bytes = session->save();
-  if (!bytes) return out.failed(std::move(bytes).error());
-  return out.ok(std::move(*bytes));
+  if (!bytes) return out().failed(std::move(bytes).error());
+  return out().ok(std::move(*bytes));
 }
 
 // input: the bytes of one state
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_load(uint32_t number, uint32_t size_bytes) {
-  Outbox& out = instance().out;
   Session* session = instance().sessions.find(number);
-  if (!session) return out.failed(unknown("session", number));
-  if (Status status = session->load(input(size_bytes)); !status) return out.failed(std::move(status).error());
+  if (!session) return out().failed(unknown("session", number));
+  if (Status status = session->load(input(size_bytes)); !status) return out().failed(std::move(status).error());
   return session_reply(number);
 }
 
 // input: numbers of sessions, whose mean the session becomes
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_session_mean(uint32_t number, uint32_t size_bytes) {
-  Outbox& out = instance().out;
   Session* session = instance().sessions.find(number);
-  if (!session) return out.failed(unknown("session", number));
+  if (!session) return out().failed(unknown("session", number));
   std::vector<Session> sessions;
   for (const int32_t source : input_ids(size_bytes)) {
     const Session* one = instance().sessions.find(static_cast<uint32_t>(source));
-    if (!one) return out.failed(unknown("session", static_cast<uint32_t>(source)));
+    if (!one) return out().failed(unknown("session", static_cast<uint32_t>(source)));
     auto copy = one->clone();
-    if (!copy) return out.failed(std::move(copy).error());
+    if (!copy) return out().failed(std::move(copy).error());
     sessions.push_back(std::move(*copy));
   }
   auto mean = Session::mean(sessions);
-  if (!mean) return out.failed(std::move(mean).error());
+  if (!mean) return out().failed(std::move(mean).error());
   *session = std::move(*mean);
   return session_reply(number);
 }
@@ -292,7 +184,7 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_create(uint32_t session_numbe
                                                           double seed, uint32_t logprobs) {
   Instance& in = instance();
   Session* session = in.sessions.find(session_number);
-  if (!session) return in.out.failed(unknown("session", session_number));
+  if (!session) return out().failed(unknown("session", session_number));
   GenerateOptions options;
   options.max_tokens = static_cast<uint64_t>(max_tokens);
   options.sampling.temperature = static_cast<float>(temperature);
@@ -305,16 +197,16 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_create(uint32_t session_numbe
   options.stop = unpack_texts(input(input_bytes).subspan(prompt_bytes));
   auto generation = prompt_is_text ? Generation::create(*session, input_text(prompt_bytes), options)
                                    : Generation::create(*session, input_ids(prompt_bytes), options);
-  if (!generation) return in.out.failed(std::move(generation).error());
+  if (!generation) return out().failed(std::move(generation).error());
   const auto n_prompt_tokens = double(generation->n_prompt_tokens());
-  return in.out.ok({double(in.generations.add(std::move(*generation))), n_prompt_tokens});
+  return out().ok({double(in.generations.add(std::move(*generation))), n_prompt_tokens});
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_consume(uint32_t number) {
   Instance& in = instance();
   Generation* generation = in.generations.find(number);
-  if (!generation) return in.out.failed(unknown("generation", number));
-  return in.out.of(generation->consume());
+  if (!generation) return out().failed(unknown("generation", number));
+  return out().of(generation->consume());
 }
 
 // text: what became certain. values: kind (0 prefill, 1 token, 2 done), prompt tokens done, id, log probability
@@ -322,11 +214,11 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_consume(uint32_t number) {
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_step(uint32_t number) {
   Instance& in = instance();
   Generation* generation = in.generations.find(number);
-  if (!generation) return in.out.failed(unknown("generation", number));
+  if (!generation) return out().failed(unknown("generation", number));
   auto step = generation->step();
-  if (!step) return in.out.failed(std::move(step).error());
+  if (!step) return out().failed(std::move(step).error());
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  return in.out.ok(
+  return out().ok(
       {double(step->kind), double(step->n_prompt_done), double(step->id),
        step->logprob ? double(*step->logprob) : kNone, double(step->stop_reason), double(generation->n_generated())},
       std::move(step->text));
@@ -334,50 +226,48 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_step(uint32_t number) {
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_remove(uint32_t number) {
   instance().generations.remove(number);
-  return instance().out.ok();
+  return out().ok();
 }
 
 // Text
 
 // data: ids as int32
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_encode(uint32_t size_bytes, uint32_t add_special) {
-  Outbox& out = instance().out;
   const auto tokenizer = find_tokenizer();
-  if (!tokenizer) return out.failed(tokenizer.error());
+  if (!tokenizer) return out().failed(tokenizer.error());
   const text::Encoding encoding = (*tokenizer)->encode(input_text(size_bytes), add_special != 0);
   const auto bytes = std::as_bytes(std::span(encoding.ids));
-  return out.ok(std::vector<std::byte>(bytes.begin(), bytes.end()));
+  return out().ok(std::vector<std::byte>(bytes.begin(), bytes.end()));
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_decode(uint32_t ids_bytes) {
-  Outbox& out = instance().out;
   const auto tokenizer = find_tokenizer();
-  if (!tokenizer) return out.failed(tokenizer.error());
-  return out.ok({}, (*tokenizer)->decode(input_ids(ids_bytes)));
+  if (!tokenizer) return out().failed(tokenizer.error());
+  return out().ok({}, (*tokenizer)->decode(input_ids(ids_bytes)));
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_decoder_create() {
   Instance& in = instance();
   const auto tokenizer = find_tokenizer();
-  if (!tokenizer) return in.out.failed(tokenizer.error());
-  return in.out.ok({double(in.decoders.add(text::StreamDecoder(**tokenizer)))});
+  if (!tokenizer) return out().failed(tokenizer.error());
+  return out().ok({double(in.decoders.add(text::StreamDecoder(**tokenizer)))});
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_decoder_push(uint32_t number, int32_t id) {
   text::StreamDecoder* decoder = instance().decoders.find(number);
-  if (!decoder) return instance().out.failed(unknown("decoder", number));
-  return instance().out.ok({}, decoder->push(id));
+  if (!decoder) return out().failed(unknown("decoder", number));
+  return out().ok({}, decoder->push(id));
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_decoder_flush(uint32_t number) {
   text::StreamDecoder* decoder = instance().decoders.find(number);
-  if (!decoder) return instance().out.failed(unknown("decoder", number));
-  return instance().out.ok({}, decoder->flush());
+  if (!decoder) return out().failed(unknown("decoder", number));
+  return out().ok({}, decoder->flush());
 }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_decoder_remove(uint32_t number) {
   instance().decoders.remove(number);
-  return instance().out.ok();
+  return out().ok();
 }
 
 }  // extern "C"

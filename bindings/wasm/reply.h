@@ -1,4 +1,4 @@
-// What every exported function gives back: one fixed struct that heap.ts reads from memory, good until the next call.
+// What every exported function gives back: one fixed struct that module_heap.ts reads from memory, good until the next call.
 // Nothing is thrown across the boundary: an exception of JavaScript's would skip destructors here.
 #pragma once
 
@@ -16,7 +16,7 @@
 
 namespace sutra::wasm {
 
-// Mirrored in bindings/js/heap.ts.
+// Mirrored in bindings/js/module_heap.ts.
 struct Reply {
   uint32_t code = 0;  // 0, or the ErrorCode
   uint32_t text = 0;  // address and bytes of UTF-8: the error's message, or the call's text
@@ -46,9 +46,9 @@ class Outbox {
 
   // The numbers stay where they are: they must outlive the reply.
   template <class T>
-  const Reply* view(std::span<const T> numbers) {
+  const Reply* view(std::span<const T> numbers, std::initializer_list<double> values = {}, std::string text = {}) {
     const std::span<const std::byte> bytes = std::as_bytes(numbers);
-    reply_ = Reply{};
+    ok(values, std::move(text));
     reply_.data = address(bytes.data());
     reply_.data_bytes = static_cast<uint32_t>(bytes.size());
     return &reply_;

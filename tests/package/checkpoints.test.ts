@@ -2,15 +2,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { type Browser, chromium } from 'playwright-core';
+import { test } from 'node:test';
 import { type LoadOptions, load } from 'sutra-web';
-import { serve } from '../../tools/serve.mjs';
-import { browserFlags } from '../../tools/test/browser_flags.mjs';
+import { useBrowser } from './browser.ts';
 import { readTensors, shared } from './models.ts';
 
 const folder = join(shared, 'conformance/rwkv');
-const project = join(import.meta.dirname, '../..');
 const prompt = [...Buffer.from('"in')];
 const tolerance = 1e-5; // largest error, as the issue asks
 
@@ -32,24 +29,7 @@ function check(found: Iterable<number>, path: string): void {
   assert.ok(largest <= tolerance, `largest error ${largest}`);
 }
 
-let browser: Browser;
-let server: Awaited<ReturnType<typeof serve>>;
-before(async () => {
-  server = await serve({
-    port: 0,
-    mounts: [
-      ['/dist/', join(project, 'dist')],
-      ['/checkpoints/', folder],
-      ['/bench/', join(project, 'bench/web')],
-    ],
-  });
-  const executablePath = process.env.SUTRA_CHROMIUM || process.env.CHROME_BIN || '/usr/bin/chromium';
-  browser = await chromium.launch({ executablePath, args: browserFlags });
-});
-after(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const onPage = useBrowser([['/checkpoints/', folder]]);
 
 for (const { path, config, expected } of cases) {
   test(`${path} has the published logits in Node, from disk and from bytes`, { skip }, async () => {
@@ -65,25 +45,24 @@ for (const { path, config, expected } of cases) {
   });
 
   test(`${path} has the published logits in Chromium, from a server and from a dropped file`, { skip }, async () => {
-    const page = await browser.newPage();
-    await page.goto(`${server.url}bench/index.html`);
-    const found = await page.evaluate(
-      async ({ path, config, prompt }) => {
-        const { load } = (await import('/dist/index.js' as string)) as typeof import('sutra-web');
-        const url = `/checkpoints/${path}`;
-        const file = new File([await (await fetch(url)).arrayBuffer()], 'dropped');
-        const logits: number[][] = [];
-        // The second time from the cache.
-        for (const source of [url, url, [file]]) {
-          const model = await load(source, { exact: true, config } as LoadOptions);
-          logits.push([...(await model.logits(prompt))]);
-          await model.dispose();
-        }
-        return logits;
-      },
-      { path, config, prompt },
+    const found = await onPage((page) =>
+      page.evaluate(
+        async ({ path, config, prompt }) => {
+          const { load } = (await import('/dist/index.js' as string)) as typeof import('sutra-web');
+          const url = `/checkpoints/${path}`;
+          const file = new File([await (await fetch(url)).arrayBuffer()], 'dropped');
+          const logits: number[][] = [];
+          // The second time from the cache.
+          for (const source of [url, url, [file]]) {
+            const model = await load(source, { exact: true, config } as LoadOptions);
+            logits.push([...(await model.logits(prompt))]);
+            await model.dispose();
+          }
+          return logits;
+        },
+        { path, config, prompt },
+      ),
     );
-    await page.close();
     for (const logits of found) check(logits, expected);
   });
 }

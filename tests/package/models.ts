@@ -46,6 +46,9 @@ export const goldenCases: GoldenCase[] = [
     'hybrid-bamba',
     'hybrid-granitemoehybrid',
   ].flatMap((name) => golden(name, join(sharedGolden, name))),
+  ...['rwkv6', 'llama-gqa', 'hybrid-granitemoehybrid'].flatMap((name) =>
+    golden(`${name}.gguf`, join(project, `tests/golden/gguf/${name}.gguf`), join(sharedGolden, name)),
+  ),
   ...golden('rwkv4', join(sharedGolden, 'rwkv4')),
   ...goldenPth('rwkv4', 'model_blinkdl.pth'),
   ...['rwkv5', 'rwkv5-h64', 'rwkv6', 'rwkv6-h64', 'rwkv7', 'rwkv7-h32'].flatMap((name) => goldenPth(name)),

@@ -5,11 +5,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { type Browser, chromium } from 'playwright-core';
+import { test } from 'node:test';
 import { type Artefact, load } from 'sutra-web';
-import { serve } from '../../tools/serve.mjs';
-import { browserFlags } from '../../tools/test/browser_flags.mjs';
+import { useBrowser } from './browser.ts';
 import { shippedModels } from './models.ts';
 
 const project = join(import.meta.dirname, '../..');
@@ -36,42 +34,24 @@ const nativeIds = (model: string, ...options: string[]): number[] =>
     ...options,
   ).ids;
 
-let browser: Browser;
-let server: Awaited<ReturnType<typeof serve>>;
-before(async () => {
-  server = await serve({
-    port: 0,
-    mounts: [
-      ['/dist/', join(project, 'dist')],
-      ['/models/', join(project, 'models')],
-      ['/bench/', join(project, 'bench/web')],
-    ],
-  });
-  const executablePath = process.env.SUTRA_CHROMIUM || process.env.CHROME_BIN || '/usr/bin/chromium';
-  browser = await chromium.launch({ executablePath, args: browserFlags });
-});
-after(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const onPage = useBrowser([['/models/', join(project, 'models')]]);
 
 /** Greedy ids, written by the package in a page. */
 async function pageIds(name: string, artefact: Artefact, threads: number): Promise<number[]> {
-  const page = await browser.newPage();
-  await page.goto(`${server.url}bench/index.html`);
-  const ids = await page.evaluate(
-    async ({ name, artefact, threads, prompt, nTokens }) => {
-      const { load } = (await import('/dist/index.js' as string)) as typeof import('sutra-web');
-      const model = await load(`/models/${name}/`, { artefact, threads });
-      const ids: number[] = [];
-      for await (const { id } of model.generate(prompt, { maxTokens: nTokens, temperature: 0 })) ids.push(id);
-      const { artefact: used, threads: n } = model.runtime;
-      await model.dispose();
-      return { ids, used, n };
-    },
-    { name, artefact, threads, prompt, nTokens },
+  const ids = await onPage((page) =>
+    page.evaluate(
+      async ({ name, artefact, threads, prompt, nTokens }) => {
+        const { load } = (await import('/dist/index.js' as string)) as typeof import('sutra-web');
+        const model = await load(`/models/${name}/`, { artefact, threads });
+        const ids: number[] = [];
+        for await (const { id } of model.generate(prompt, { maxTokens: nTokens, temperature: 0 })) ids.push(id);
+        const { artefact: used, threads: n } = model.runtime;
+        await model.dispose();
+        return { ids, used, n };
+      },
+      { name, artefact, threads, prompt, nTokens },
+    ),
   );
-  await page.close();
   assert.equal(ids.used, artefact);
   assert.equal(ids.n, threads);
   return ids.ids;

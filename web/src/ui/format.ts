@@ -41,6 +41,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
   llama: 'Llama',
   bamba: 'Bamba',
   granitemoehybrid: 'Granite 4 hybrid',
+  falcon_h1: 'Falcon-H1',
 };
 
 export const architecture = (type: string): string => ARCHITECTURES[type] ?? type;
