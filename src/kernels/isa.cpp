@@ -7,6 +7,10 @@
 #include <sys/auxv.h>
 #endif
 
+#if SUTRA_HAVE_WASM_RELAXED
+#include "kernels/relaxed_dot/relaxed_dot.h"
+#endif
+
 namespace sutra::kernels {
 namespace {
 
@@ -40,10 +44,17 @@ bool cpu_has_neon() {
 #endif
 }
 
+bool is_worth_using(Isa isa) {
+#if SUTRA_HAVE_WASM_RELAXED
+  if (isa == Isa::kRelaxed) return !relaxed::dot_saturates();
+#endif
+  return isa_available(isa);
+}
+
 Isa best_isa() {
   Isa best = Isa::kScalar;
   for (const Isa isa : kAllIsas) {
-    if (isa_available(isa)) best = std::max(best, isa);
+    if (is_worth_using(isa)) best = std::max(best, isa);
   }
   return best;
 }

@@ -28,7 +28,8 @@ Result<Isa> parse_isa(std::string_view name);
 // Compiled in, the CPU has it, and the operating system saves its registers.
 bool isa_available(Isa isa);
 
-// The best available set, or the forced one.
+// The best available set, or the forced one. Relaxed SIMD is not the best where its dot product of bytes is emulated
+// (kernels/relaxed_dot).
 Isa active_isa();
 
 // Limits select() to `isa` and below; nullopt goes back to the best. kUnsupported when it is not available here.

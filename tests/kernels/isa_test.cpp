@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "kernels/relaxed_dot/relaxed_dot.h"
 #include "kernels/variant.h"
 
 using namespace sutra;
@@ -32,6 +33,13 @@ TEST_CASE("the scalar set is available everywhere, and the active one is availab
   CHECK(isa_available(Isa::kScalar));
   CHECK(isa_available(active_isa()));
 }
+
+#if SUTRA_HAVE_WASM_RELAXED
+TEST_CASE("relaxed SIMD is the best set exactly where its dot product does not saturate") {
+  CHECK(active_isa() == (relaxed::dot_saturates() ? Isa::kSimd128 : Isa::kRelaxed));
+  CHECK(isa_available(Isa::kRelaxed));
+}
+#endif
 
 TEST_CASE("a forced instruction set limits what is selected") {
   const BestIsaAfterwards restore;
