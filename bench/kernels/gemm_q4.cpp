@@ -23,7 +23,7 @@ AlignedBuffer random_weights(size_t n_rows) {
   Rng rng(1);
   for (uint64_t& word : buffer.as<uint64_t>()) word = rng.next_u64();
   constexpr size_t kNibbleBytes = kQ4TileRows * kGroupSize / 2;
-  for (size_t at = 0; at < buffer.size(); at += kNibbleBytes + kQ4GroupTailBytes) {
+  for (size_t at = 0; at < buffer.size(); at += kNibbleBytes + q4_tail_bytes(Q4Form::kZeros)) {
     std::byte* tail = buffer.data() + at + kNibbleBytes;
     for (size_t r = 0; r < kQ4TileRows; ++r) {
       const uint16_t scale = 0x1c00;

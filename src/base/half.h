@@ -33,6 +33,8 @@ inline uint16_t f32_to_f16(float value) {
   return static_cast<uint16_t>(sign | (rounded >> 13));
 }
 
+inline bool f16_is_finite(uint16_t half) { return (half & 0x7c00u) != 0x7c00u; }
+
 inline float bf16_to_f32(uint16_t value) { return std::bit_cast<float>(static_cast<uint32_t>(value) << 16); }
 
 inline uint16_t f32_to_bf16(float value) {

@@ -44,6 +44,7 @@ struct TokenViews {
 
 template <class View, size_t kTokens>
 struct GroupArgs {
+  const View& w;
   const std::byte* blocks;  // one token: as stored; several: as Inner::unpack has left them
   size_t n_blocks;
   const std::byte* tail;
@@ -81,9 +82,9 @@ void multiply_token(const View& w, const TokenViews<1>& x, size_t row, size_t ro
     const std::byte* tail = at + n_blocks * View::kBlockBytes;
     for (size_t tile = 0; tile < kTiles; ++tile) {
       const size_t step = tile * step_bytes;
-      Inner::template group<P, 1>(GroupArgs<View, 1>{at + step, n_blocks, tail + step, first, group, x}, out[tile]);
+      Inner::template group<P, 1>(GroupArgs<View, 1>{w, at + step, n_blocks, tail + step, first, group, x}, out[tile]);
     }
-    at = tail + View::kTailBytes;
+    at = tail + w.tail_bytes();
   }
   for (size_t tile = 0; tile < kTiles; ++tile) {
     store_tile<View>(out[tile], 1, 0, row + tile * row_step, last_row, y, 0);
@@ -114,10 +115,10 @@ void multiply_token_block(const View& w, const Activations& x, size_t token, siz
       const std::byte* tail = at + n_blocks * View::kBlockBytes;
       const std::byte* blocks = Inner::unpack(at, n_blocks, unpacked);
       for (size_t i = 0; i < n_tiles; ++i) {
-        Inner::template group<P, kTile>(GroupArgs<View, kTile>{blocks, n_blocks, tail, first, group, views[i]},
+        Inner::template group<P, kTile>(GroupArgs<View, kTile>{w, blocks, n_blocks, tail, first, group, views[i]},
                                         out + i * kTileResults);
       }
-      at = tail + View::kTailBytes;
+      at = tail + w.tail_bytes();
     }
     store_tile<View>(out, n_tokens, token, row, last_row, y, y_stride);
   }

@@ -19,6 +19,7 @@ using kernels::kQ4TileRows;
 
 // The part of a row of qweight that one tile takes: 16 outputs in two words.
 constexpr size_t kTileWordsBytes = kQ4TileRows / 2;
+constexpr size_t kTailBytes = kernels::q4_tail_bytes(kernels::Q4Form::kZeros);
 // Tiles that share a cache line of qweight.
 constexpr size_t kTilesAtATime = 8;
 
@@ -71,7 +72,7 @@ void pack_half_block(const std::byte* words, size_t stride, std::byte* block) {
 
 // Where block `index` along a tile begins: behind the tails of the groups before its own.
 size_t block_offset(size_t index, size_t group_size) {
-  return index * kQ4BlockBytes + index * kQ4BlockColumns / group_size * kernels::kQ4GroupTailBytes;
+  return index * kQ4BlockBytes + index * kQ4BlockColumns / group_size * kTailBytes;
 }
 
 }  // namespace
@@ -153,12 +154,12 @@ Status set_awq_groups(const TensorView& qzeros, const TensorView& scales, std::s
   for (size_t group = 0; group < n_groups; ++group) {
     const size_t end_column = std::min((group + 1) * matrix.group_size(), matrix.n_cols());
     const size_t end_block = div_up(end_column, kQ4BlockColumns);
-    const size_t tail_offset = end_block * kQ4BlockBytes + group * kernels::kQ4GroupTailBytes;
+    const size_t tail_offset = end_block * kQ4BlockBytes + group * kTailBytes;
     for (size_t first = 0; first < n_out; first += kQ4TileRows) {
       const size_t n_rows = std::min(kQ4TileRows, n_out - first);
       std::byte* const tail = matrix.bytes().data() + first / kQ4TileRows * tile_bytes + tail_offset;
       // Rows past N have zero and scale 0.
-      if (n_rows < kQ4TileRows) std::memset(tail, 0, kernels::kQ4GroupTailBytes);
+      if (n_rows < kQ4TileRows) std::memset(tail, 0, kTailBytes);
       std::memcpy(tail, halves.data() + group * n_out + first, n_rows * sizeof(uint16_t));
       std::byte* const zeros = tail + kQ4TileRows * sizeof(uint16_t);
       for (size_t i = 0; i < n_rows; ++i) {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/assert.h"
+#include "base/half.h"
 #include "quant/ggml_blocks.h"
 #include "tensor/finite.h"
 
@@ -11,13 +13,24 @@ namespace sutra {
 namespace {
 
 using kernels::kQ4BlockBytes;
-using kernels::kQ4GroupTailBytes;
+using kernels::kQ4ScaleBytes;
 using kernels::kQ4TileRows;
+using kernels::Q4Form;
 static_assert(kQ4TileRows == kernels::Q8View::kTileRows);
 
-constexpr BlockSize kQ4_0 = block_size(Dtype::kQ4_0);
-constexpr size_t kQ4_0Group = kQ4_0.n_elements;
+constexpr size_t kGroupSize = 32;
+constexpr size_t kNibbleBytes = kGroupSize / kernels::kQ4BlockColumns * kQ4BlockBytes;
 constexpr std::byte kQ4_0Zero{8};
+
+// The form of the 4-bit matrix that these blocks become; none for those that become 8 bits.
+constexpr std::optional<Q4Form> q4_form(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kQ4_0: return Q4Form::kZeros;
+    case Dtype::kQ4_1:
+    case Dtype::kQ4_K: return Q4Form::kOffsets;
+    default: return std::nullopt;
+  }
+}
 
 uint32_t word_at(const std::byte* bytes) {
   uint32_t word = 0;
@@ -38,6 +51,53 @@ void pack_row_of_group(const std::byte* nibbles, size_t row, std::byte* blocks) 
   }
 }
 
+uint16_t half_at(const std::byte* at) {
+  uint16_t half = 0;
+  std::memcpy(&half, at, sizeof half);
+  return half;
+}
+
+void set_half(uint16_t half, size_t row, std::byte* to) { std::memcpy(to + row * sizeof half, &half, sizeof half); }
+
+// One row's Q4_0 or Q4_1 block into a group of a tile; false for a scale or offset that is not finite.
+bool pack_block_of_32(Dtype dtype, const std::byte* block, size_t row, std::byte* group) {
+  std::byte* const tail = group + kNibbleBytes;
+  const uint16_t scale = half_at(block);
+  set_half(scale, row, tail);
+  if (dtype == Dtype::kQ4_0) {
+    tail[kQ4ScaleBytes + row] = kQ4_0Zero;
+    pack_row_of_group(block + sizeof scale, row, group);
+    return f16_is_finite(scale);
+  }
+  const uint16_t offset = half_at(block + sizeof scale);
+  set_half(offset, row, tail + kQ4ScaleBytes);
+  pack_row_of_group(block + 2 * sizeof scale, row, group);
+  return f16_is_finite(scale) && f16_is_finite(offset);
+}
+
+// One row's Q4_K block into eight groups of a tile, group_bytes apart; false for a scale or offset that is not finite
+// in binary16.
+bool pack_q4_k(const std::byte* block, size_t row, size_t group_bytes, std::byte* groups) {
+  constexpr std::byte kLow{0x0f};
+  for (size_t run = 0; run < kQ4KRuns; ++run) {
+    std::byte* const group = groups + run * group_bytes;
+    std::byte* const tail = group + kNibbleBytes;
+    const Q4KRun part = q4_k_run(block, run);
+    const uint16_t scale = f32_to_f16(part.scale), offset = f32_to_f16(-part.min);
+    if (!f16_is_finite(scale) || !f16_is_finite(offset)) return false;
+    set_half(scale, row, tail);
+    set_half(offset, row, tail + kQ4ScaleBytes);
+    // As Q4_0 has them: byte i has elements i and i + 16.
+    std::byte nibbles[kGroupSize / 2];
+    for (size_t i = 0; i < sizeof nibbles; ++i) {
+      const std::byte first = part.bytes[i], second = part.bytes[i + sizeof nibbles];
+      nibbles[i] = run % 2 == 0 ? (first & kLow) | second << 4 : first >> 4 | (second & ~kLow);
+    }
+    pack_row_of_group(nibbles, row, group);
+  }
+  return true;
+}
+
 std::unexpected<Error> non_finite(size_t row) {
   return fail(ErrorCode::kNonFinite, "row ", row, " has NaN or infinity");
 }
@@ -45,7 +105,7 @@ std::unexpected<Error> non_finite(size_t row) {
 }  // namespace
 
 Result<uint64_t> BlockPacker::packed_bytes(Dtype dtype, uint64_t n_rows, uint64_t n_cols) {
-  if (dtype == Dtype::kQ4_0) return kernels::q4_packed_bytes(n_rows, n_cols, kQ4_0Group);
+  if (const auto form = q4_form(dtype)) return kernels::q4_packed_bytes(n_rows, n_cols, kGroupSize, *form);
   return kernels::q8_packed_bytes(n_rows, n_cols);
 }
 
@@ -57,8 +117,8 @@ Result<BlockPacker> BlockPacker::create(Dtype dtype, size_t n_rows, size_t n_col
   packer.n_rows_ = n_rows;
   packer.n_cols_ = n_cols;
   packer.row_bytes_ = n_cols / block.n_elements * block.n_bytes;
-  if (dtype == Dtype::kQ4_0) {
-    SUTRA_ASSIGN(packer.matrix_, Q4Matrix::create(n_rows, n_cols, kQ4_0Group));
+  if (const auto form = q4_form(dtype)) {
+    SUTRA_ASSIGN(packer.matrix_, Q4Matrix::create(n_rows, n_cols, kGroupSize, *form));
   } else {
     SUTRA_ASSIGN(packer.matrix_, Q8Matrix::create(n_rows, n_cols));
     SUTRA_ASSIGN(packer.wide_,
@@ -97,28 +157,27 @@ BlockPacker::Matrix BlockPacker::finish() {
 
 Status BlockPacker::pack(std::span<const std::byte> rows) {
   const size_t n_rows = rows.size() / row_bytes_;
-  SUTRA_TRY(dtype_ == Dtype::kQ4_0 ? pack_q4_0(rows, n_rows) : pack_q8(rows, n_rows));
+  SUTRA_TRY(q4_form(dtype_) ? pack_q4(rows, n_rows) : pack_q8(rows, n_rows));
   n_packed_ += n_rows;
   return {};
 }
 
-Status BlockPacker::pack_q4_0(std::span<const std::byte> rows, size_t n_rows) {
+Status BlockPacker::pack_q4(std::span<const std::byte> rows, size_t n_rows) {
   auto& matrix = std::get<Q4Matrix>(matrix_);
   const size_t tile_bytes = matrix.view().tile_bytes();
+  const size_t group_bytes = kNibbleBytes + matrix.view().tail_bytes();
+  const BlockSize block = block_size(dtype_);
+  const size_t groups_of_block = block.n_elements / kGroupSize;
   std::byte* const tile = matrix.bytes().data() + n_packed_ / kQ4TileRows * tile_bytes;
-  // Rows past N have zero and scale 0.
+  // Rows past N are zero.
   if (n_rows < kQ4TileRows) std::memset(tile, 0, tile_bytes);
-  constexpr size_t kNibbleBytes = kQ4_0Group / kernels::kQ4BlockColumns * kQ4BlockBytes;
   for (size_t row = 0; row < n_rows; ++row) {
-    const std::byte* block = rows.data() + row * row_bytes_;
-    for (std::byte* group = tile; group < tile + tile_bytes; group += kNibbleBytes + kQ4GroupTailBytes) {
-      uint16_t scale = 0;
-      std::memcpy(&scale, block, sizeof scale);
-      if ((scale & 0x7c00u) == 0x7c00u) return non_finite(n_packed_ + row);
-      pack_row_of_group(block + sizeof scale, row, group);
-      std::memcpy(group + kNibbleBytes + row * sizeof scale, &scale, sizeof scale);
-      group[kNibbleBytes + kQ4TileRows * sizeof scale + row] = kQ4_0Zero;
-      block += kQ4_0.n_bytes;
+    const std::byte* at = rows.data() + row * row_bytes_;
+    for (std::byte* group = tile; group < tile + tile_bytes; group += groups_of_block * group_bytes) {
+      const bool is_finite =
+          dtype_ == Dtype::kQ4_K ? pack_q4_k(at, row, group_bytes, group) : pack_block_of_32(dtype_, at, row, group);
+      if (!is_finite) return non_finite(n_packed_ + row);
+      at += block.n_bytes;
     }
   }
   return {};

@@ -1,6 +1,9 @@
 // A matrix in GGUF's blocks (quant/ggml_blocks.h) into the kernels' layouts while it is read, sixteen rows at a time.
 //
 //   Q4_0   exactly: a 4-bit matrix of group size 32 whose zeros are 8
+//   Q4_1   exactly: one with offsets
+//   Q4_K   one with offsets; what ggml has as products of two numbers, scales and offsets, is rounded to binary16: by
+//          2^-11 of itself, where a step of the 4 bits is a fifteenth of a group's range
 //   others rounded to 8 bits with one scale for 128 columns: never more than half a step of 1/127 of a group's largest
 //          weight, where the blocks themselves are coarser or (Q8_0) as fine
 #pragma once
@@ -27,7 +30,8 @@ class BlockPacker {
   // Preconditions: is_block(dtype); rows are whole blocks.
   static Result<BlockPacker> create(Dtype dtype, size_t n_rows, size_t n_cols);
 
-  // The next bytes, in pieces of any size. kNonFinite: a scale is NaN or infinite, and the kernels rely on finite ones.
+  // The next bytes, in pieces of any size. kNonFinite: a scale is NaN or infinite, or too large for binary16 (Q4_K); the
+  // kernels rely on finite ones.
   Status write(std::span<const std::byte> bytes);
   // After the last byte.
   Matrix finish();
@@ -35,7 +39,7 @@ class BlockPacker {
  private:
   BlockPacker() = default;
   Status pack(std::span<const std::byte> rows);
-  Status pack_q4_0(std::span<const std::byte> rows, size_t n_rows);
+  Status pack_q4(std::span<const std::byte> rows, size_t n_rows);
   Status pack_q8(std::span<const std::byte> rows, size_t n_rows);
 
   Matrix matrix_;

@@ -195,6 +195,11 @@ void quantize_blocks(Dtype dtype, std::span<const float> values, std::span<std::
   }
 }
 
+Q4KRun q4_k_run(const std::byte* block, size_t run) {
+  const ScaleMin integers = scale_min(block + 4, run);
+  return {half_at(block) * integers.scale, half_at(block + 2) * integers.min, block + 16 + run / 2 * 32};
+}
+
 Result<Tensor> widen(const TensorView& source) {
   if (!is_block(source.dtype)) return to_f32(source);
   SUTRA_ASSIGN(Tensor wide, Tensor::create(Dtype::kF32, source.shape, Contents::kUndefined));

@@ -32,6 +32,14 @@ namespace sutra {
 // out.size() elements from as many blocks; they may be NaN or infinite where a scale is. Precondition: is_block(dtype).
 void dequantize_blocks(Dtype dtype, std::span<const std::byte> blocks, std::span<float> out);
 
+// A Q4_K block's run of 32 elements: w = scale q − min, with q the low halves of `bytes` in even runs, else the high ones.
+struct Q4KRun {
+  float scale, min;
+  const std::byte* bytes;
+};
+inline constexpr size_t kQ4KRuns = 8;
+Q4KRun q4_k_run(const std::byte* block, size_t run);
+
 // The block types that are written.
 constexpr bool can_quantize_blocks(Dtype dtype) { return dtype == Dtype::kQ4_0 || dtype == Dtype::kQ8_0; }
 // Finite values as blocks, by ggml's rules: Q8_0 d = max |w| / 127; Q4_0 d = w / −8 of the w that is largest in

@@ -42,10 +42,12 @@ TEST_CASE("every 4-bit product equals the formula bit for bit, on every column t
   Random random(seed);
   for (const size_t group_size : {32u, 64u, 128u}) {
     for (size_t n_cols = 1; n_cols <= 300; n_cols += n_cols < 35 ? 1 : 19) {
-      const Q4Matrix w = random_q4(random, 19, n_cols, group_size);
-      for (const Precision precision : kPrecisions) {
-        check_product(w, random.normals(n_cols), 1, precision);
-        check_product(w, random.normals(n_cols * 7), 7, precision);
+      for (const auto make : {random_q4, random_q4_with_offsets}) {
+        const Q4Matrix w = make(random, 19, n_cols, group_size);
+        for (const Precision precision : kPrecisions) {
+          check_product(w, random.normals(n_cols), 1, precision);
+          check_product(w, random.normals(n_cols * 7), 7, precision);
+        }
       }
     }
   }
@@ -56,7 +58,7 @@ TEST_CASE("every 4-bit product equals the formula bit for bit, on every row and 
   CAPTURE(seed);
   Random random(seed);
   for (size_t n_rows = 1; n_rows <= 40; n_rows += n_rows < 33 ? 1 : 7) {
-    const Q4Matrix w = random_q4(random, n_rows, 136, 64);
+    const Q4Matrix w = (n_rows % 3 == 0 ? random_q4_with_offsets : random_q4)(random, n_rows, 136, 64);
     for (size_t n_tokens = 1; n_tokens <= 9; ++n_tokens) {
       check_product(w, random.normals(136 * n_tokens), n_tokens, n_rows % 2 == 0 ? Precision::kA15 : Precision::kA8);
     }
@@ -68,7 +70,7 @@ TEST_CASE("a 4-bit product at the largest integers saturates nowhere") {
   for (const size_t group_size : {32u, 64u, 128u}) {
     for (const uint8_t zero : {uint8_t{0}, uint8_t{255}}) {
       const size_t n_cols = 2 * group_size;
-      Q4Matrix w{16, n_cols, group_size, {}, {}, {}, {}};
+      Q4Matrix w{16, n_cols, group_size, {}, {}, {}, {}, {}};
       w.nibbles.assign(16 * n_cols, zero == 0 ? uint8_t{15} : uint8_t{0});
       w.zeros.assign(16 * 2, zero);
       w.scales.assign(16 * 2, uint16_t{0x3c00});
@@ -93,7 +95,7 @@ TEST_CASE("a NaN or infinite activation makes its own token NaN and leaves the o
   constexpr uint64_t seed = 303;
   CAPTURE(seed);
   Random random(seed);
-  const Q4Matrix w = random_q4(random, 20, 100, 32);
+  const Q4Matrix w = random_q4_with_offsets(random, 20, 100, 32);
   for (const float special : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     for (const Precision precision : kPrecisions) {
       std::vector<float> values = random.normals(5 * 100);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -23,28 +24,43 @@ struct Q4Matrix {
   std::vector<uint8_t> nibbles;
   std::vector<uint8_t> zeros;
   std::vector<uint16_t> scales;
+  std::vector<uint16_t> offsets;  // instead of zeros
   AlignedBuffer packed;
 
   [[nodiscard]] size_t n_groups() const { return (n_cols + group_size - 1) / group_size; }
-  [[nodiscard]] kernels::Q4View view() const { return {packed.data(), n_rows, n_cols, group_size}; }
+  [[nodiscard]] kernels::Q4Form form() const {
+    return offsets.empty() ? kernels::Q4Form::kZeros : kernels::Q4Form::kOffsets;
+  }
+  [[nodiscard]] kernels::Q4View view() const { return {packed.data(), n_rows, n_cols, group_size, form()}; }
 };
 
 inline void repack(Q4Matrix& m) {
-  m.packed = AlignedBuffer::create(kernels::q4_packed_bytes(m.n_rows, m.n_cols, m.group_size).value()).value();
+  m.packed =
+      AlignedBuffer::create(kernels::q4_packed_bytes(m.n_rows, m.n_cols, m.group_size, m.form()).value()).value();
   // Padding has to be written, not found.
   std::fill(m.packed.bytes().begin(), m.packed.bytes().end(), std::byte{0xff});
-  kernels::pack_q4({m.nibbles, m.zeros, m.scales}, m.n_rows, m.n_cols, m.group_size, m.packed.bytes()).value();
+  kernels::pack_q4({m.nibbles, m.zeros, m.scales, m.offsets}, m.n_rows, m.n_cols, m.group_size, m.packed.bytes())
+      .value();
 }
 
 // Scales of both signs from 2^-12 to 2^-4; zero points mostly in 0…15, some above (sources with an offset of one).
 inline Q4Matrix random_q4(Random& random, size_t n_rows, size_t n_cols, size_t group_size) {
-  Q4Matrix m{n_rows, n_cols, group_size, {}, {}, {}, {}};
+  Q4Matrix m{n_rows, n_cols, group_size, {}, {}, {}, {}, {}};
   m.nibbles = random.bytes(n_rows * n_cols, 0, 15);
   m.zeros = random.bytes(n_rows * m.n_groups(), 0, 16);
   for (size_t i = 0; i < n_rows * m.n_groups(); ++i) {
     const float magnitude = std::exp2(random.uniform(-12.0f, -4.0f));
     m.scales.push_back(f32_to_f16(random.integer(0, 7) == 0 ? -magnitude : magnitude));
   }
+  repack(m);
+  return m;
+}
+
+// The same with offsets of both signs instead of zeros.
+inline Q4Matrix random_q4_with_offsets(Random& random, size_t n_rows, size_t n_cols, size_t group_size) {
+  Q4Matrix m = random_q4(random, n_rows, n_cols, group_size);
+  m.zeros.clear();
+  for (size_t i = 0; i < m.scales.size(); ++i) m.offsets.push_back(f32_to_f16(random.uniform(-0.5f, 0.1f)));
   repack(m);
   return m;
 }
@@ -102,13 +118,18 @@ inline float expected_product(const Q4Matrix& w, size_t row, std::span<const flo
     const std::span<const float> part = x.subspan(first, std::min(w.group_size, w.n_cols - first));
     const float x_scale = expected_scale(part, precision);
     const std::vector<int> integers = expected_integers(part, x_scale);
+    const int zero = w.zeros.empty() ? 0 : w.zeros[row * w.n_groups() + group];
     int64_t sum = 0;
     for (size_t k = 0; k < part.size(); ++k) {
       const int q = w.nibbles[row * w.n_cols + first + k];
-      sum += int64_t{q - w.zeros[row * w.n_groups() + group]} * integers[k];
+      sum += int64_t{q - zero} * integers[k];
     }
     const float scale = f16_to_f32(w.scales[row * w.n_groups() + group]) * x_scale;
     y = y + static_cast<float>(sum) * scale;
+    if (w.form() == kernels::Q4Form::kOffsets) {
+      const int64_t x_sum = std::accumulate(integers.begin(), integers.end(), int64_t{0});
+      y = y + f16_to_f32(w.offsets[row * w.n_groups() + group]) * (static_cast<float>(x_sum) * x_scale);
+    }
   }
   return y;
 }

@@ -37,9 +37,30 @@ TEST_CASE("a packed 4-bit matrix gives back every weight as (q - zero) * scale")
   }
 }
 
+TEST_CASE("a packed 4-bit matrix with offsets gives back every weight as q * scale + offset") {
+  constexpr uint64_t seed = 103;
+  CAPTURE(seed);
+  Random random(seed);
+  for (const size_t n_cols : {1u, 33u, 128u, 300u}) {
+    for (const size_t n_rows : {1u, 16u, 40u}) {
+      CAPTURE(n_cols, n_rows);
+      const Q4Matrix m = random_q4_with_offsets(random, n_rows, n_cols, 32);
+      std::vector<float> row(n_cols);
+      for (size_t n = 0; n < n_rows; ++n) {
+        unpack_row_q4(m.view(), n, row.data());
+        for (size_t k = 0; k < n_cols; ++k) {
+          const size_t group = n * m.n_groups() + k / 32;
+          const float product = static_cast<float>(m.nibbles[n * n_cols + k]) * f16_to_f32(m.scales[group]);
+          REQUIRE(same_bits(row[k], product + f16_to_f32(m.offsets[group])));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("the packed bytes lie where the layout's description puts them") {
   // 16 rows, 8 columns, one group: q = (row + column) mod 16.
-  Q4Matrix m{16, 8, 32, {}, {}, {}, {}};
+  Q4Matrix m{16, 8, 32, {}, {}, {}, {}, {}};
   for (unsigned row = 0; row < 16; ++row) {
     for (unsigned column = 0; column < 8; ++column) m.nibbles.push_back(static_cast<uint8_t>((row + column) % 16));
     m.zeros.push_back(static_cast<uint8_t>(row));
@@ -96,16 +117,20 @@ TEST_CASE("an empty 4-bit matrix or an unknown group size is an error") {
   }
 }
 
-TEST_CASE("a NaN or infinite 4-bit scale is refused, and the message names its place") {
-  for (const uint16_t bad : {uint16_t{0x7c00}, uint16_t{0xfc00}, uint16_t{0x7e01}}) {
-    const std::vector<uint8_t> nibbles(3 * 64, 1);
-    const std::vector<uint8_t> zeros(3 * 2, 0);
-    std::vector<uint16_t> scales(3 * 2, 0x3c00);
-    scales[2 * 2 + 1] = bad;
-    std::vector<std::byte> out(static_cast<size_t>(q4_packed_bytes(3, 64, 32).value()));
-    const Status status = pack_q4({nibbles, zeros, scales}, 3, 64, 32, out);
-    REQUIRE_FALSE(status);
-    CHECK(status.error().code == ErrorCode::kNonFinite);
-    CHECK(status.error().message == "4-bit scale of row 2, group 1 is NaN or infinite");
+TEST_CASE("a NaN or infinite 4-bit scale or offset is refused, and the message names its place") {
+  const std::vector<uint8_t> nibbles(3 * 64, 1);
+  const std::vector<uint8_t> zeros(3 * 2, 0);
+  const std::vector<uint16_t> good(3 * 2, 0x3c00);
+  for (const uint16_t half : {uint16_t{0x7c00}, uint16_t{0xfc00}, uint16_t{0x7e01}}) {
+    std::vector<uint16_t> bad = good;
+    bad[2 * 2 + 1] = half;
+    for (const Q4Parts& parts : {Q4Parts{nibbles, zeros, bad}, Q4Parts{nibbles, {}, good, bad}}) {
+      std::vector<std::byte> out(static_cast<size_t>(q4_packed_bytes(3, 64, 32, parts.form()).value()));
+      const Status status = pack_q4(parts, 3, 64, 32, out);
+      REQUIRE_FALSE(status);
+      CHECK(status.error().code == ErrorCode::kNonFinite);
+      CHECK(status.error().message ==
+            concat("4-bit ", parts.offsets.empty() ? "scale" : "offset", " of row 2, group 1 is NaN or infinite"));
+    }
   }
 }

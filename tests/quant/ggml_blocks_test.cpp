@@ -121,7 +121,18 @@ TEST_CASE("values become gguf-py's blocks, bit for bit") {
   }
 }
 
-TEST_CASE("Q4_0 is packed exactly, every other block type within half a step of 8 bits, in pieces of any size") {
+// How far a packed weight may be from the block's own, where `largest` is the largest magnitude of its 128 columns: half a
+// step of 8 bits, or, for Q4_K, what rounding the scale and the offset to binary16 makes of at most 15 steps and one.
+float allowed_error(Dtype dtype, float largest) {
+  switch (dtype) {
+    case Dtype::kQ4_0:
+    case Dtype::kQ4_1: return 0;
+    case Dtype::kQ4_K: return 3 * largest * 0x1p-11f;
+    default: return largest / 127 * 0.501f;
+  }
+}
+
+TEST_CASE("Q4_0 and Q4_1 are packed exactly, every other block type within its bound, in pieces of any size") {
   const TensorMap golden = golden_blocks();
   for (const Dtype dtype : kBlockTypes) {
     for (const size_t n_rows : {size_t{16}, size_t{37}}) {
@@ -134,7 +145,8 @@ TEST_CASE("Q4_0 is packed exactly, every other block type within half a step of 
           require_ok(packer.write(blocks.bytes().subspan(at, std::min(chunk, blocks.bytes().size() - at))));
         }
         const BlockPacker::Matrix matrix = packer.finish();
-        CHECK(std::holds_alternative<Q4Matrix>(matrix) == (dtype == Dtype::kQ4_0));
+        CHECK(std::holds_alternative<Q4Matrix>(matrix) ==
+              (dtype == Dtype::kQ4_0 || dtype == Dtype::kQ4_1 || dtype == Dtype::kQ4_K));
         float excess = 0;  // over what is allowed
         for (size_t row = 0; row < n_rows; ++row) {
           const std::vector<float> got = row_of(matrix, row);
@@ -142,7 +154,7 @@ TEST_CASE("Q4_0 is packed exactly, every other block type within half a step of 
           for (size_t first = 0; first < 512; first += 128) {
             float largest = 0;
             for (size_t k = first; k < first + 128; ++k) largest = std::max(largest, std::abs(want[k]));
-            const float allowed = dtype == Dtype::kQ4_0 ? 0 : largest / 127 * 0.501f;
+            const float allowed = allowed_error(dtype, largest);
             for (size_t k = first; k < first + 128; ++k) {
               excess = std::max(excess, std::abs(got[k] - want[k]) - allowed);
             }
@@ -190,7 +202,7 @@ TEST_CASE("a weight map packs blocks while they come, and floats beside them whe
     WeightSink sink(weights, std::nullopt);
     require_ok(feed(sink, "q4", many_rows(*golden.find("Q4_0"), 32), chunk));
     require_ok(feed(sink, "q5", many_rows(*golden.find("Q5_K"), 32), chunk));
-    require_ok(feed(sink, "few_rows", *golden.find("Q4_K"), chunk));
+    require_ok(feed(sink, "few_rows", *golden.find("Q5_K"), chunk));
     require_ok(feed(sink, "floats", floats, chunk));
     CHECK(weights.names() == std::vector<std::string>{"few_rows", "floats", "q4", "q5"});
     CHECK(weights.contains("q4"));
@@ -210,7 +222,7 @@ TEST_CASE("a weight map packs blocks while they come, and floats beside them whe
 
 TEST_CASE("a matrix of blocks is never in memory as floats: a tile of rows beside the packed one") {
   const TensorMap golden = golden_blocks();
-  for (const char* type : {"Q4_0", "Q4_K", "Q6_K"}) {
+  for (const char* type : {"Q4_0", "Q4_K", "Q5_K", "Q6_K"}) {
     CAPTURE(type);
     const Tensor blocks = many_rows(*golden.find(type), 1024);
     WeightMap weights;

@@ -135,7 +135,7 @@ TEST_CASE("larger groups of a file, or one a row, become several of the kernels'
     }
   }
   test::repack(m);
-  test::Q4Matrix wide{16, 384, 384, m.nibbles, {}, {}, {}};
+  test::Q4Matrix wide{16, 384, 384, m.nibbles, {}, {}, {}, {}};
   for (size_t n = 0; n < 16; ++n) {
     wide.scales.push_back(m.scales[n * 3]);
     wide.zeros.push_back(m.zeros[n * 3]);

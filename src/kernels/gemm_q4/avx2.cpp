@@ -73,6 +73,10 @@ void dot_group_a8(const std::byte* at, size_t n_blocks, const int8_t* const (&by
   }
 }
 
+__m256 widen_halves(const std::byte* at) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+}
+
 struct Inner {
   template <Precision P>
   static constexpr size_t kTokenTile = 4;
@@ -82,6 +86,8 @@ struct Inner {
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q4View, kTokens>& args, float* out) {
     const std::byte* tail = args.tail;
+    const std::byte* second = tail + kQ4ScaleBytes;
+    const bool has_zeros = args.w.form == Q4Form::kZeros;
     for (size_t v = 0; v < 2; ++v) {
       __m256i total[kTokens];
       if constexpr (P == Precision::kA15) {
@@ -89,15 +95,23 @@ struct Inner {
       } else {
         dot_group_a8(args.blocks + v * 32, args.n_blocks, args.x.bytes, args.first, total);
       }
-      const __m256 scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tail + v * 16)));
+      const __m256 scales = widen_halves(tail + v * 16);
       const __m256i zeros =
-          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(tail + kQ4TileRows * 2 + v * 8)));
+          has_zeros ? _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(second + v * 8)))
+                    : _mm256_setzero_si256();
+      const __m256 offsets = has_zeros ? _mm256_setzero_ps() : widen_halves(second + v * 16);
       for (size_t t = 0; t < kTokens; ++t) {
         const __m256i x_sum = _mm256_set1_epi32(args.x.sums[t][args.group]);
         const __m256i integer = _mm256_sub_epi32(total[t], _mm256_mullo_epi32(zeros, x_sum));
-        const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(args.x.scales[t][args.group]));
+        const __m256 x_scale = _mm256_set1_ps(args.x.scales[t][args.group]);
+        const __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(integer), _mm256_mul_ps(scales, x_scale));
         float* y = out + t * kQ4TileRows + v * 8;
-        _mm256_store_ps(y, _mm256_add_ps(_mm256_load_ps(y), _mm256_mul_ps(_mm256_cvtepi32_ps(integer), scale)));
+        __m256 result = _mm256_add_ps(_mm256_load_ps(y), product);
+        if (!has_zeros) {
+          const __m256 x_total = _mm256_mul_ps(_mm256_cvtepi32_ps(x_sum), x_scale);
+          result = _mm256_add_ps(result, _mm256_mul_ps(offsets, x_total));
+        }
+        _mm256_store_ps(y, result);
       }
     }
   }

@@ -13,6 +13,10 @@ __m512i broadcast4(const int8_t* at) {
   return _mm512_set1_epi32(bytes);
 }
 
+__m512 widen_halves(const std::byte* at) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+}
+
 __m512i even_columns(__m512i packed) { return _mm512_and_si512(packed, _mm512_set1_epi8(15)); }
 __m512i odd_columns(__m512i packed) { return even_columns(_mm512_srli_epi16(packed, 4)); }
 
@@ -65,17 +69,26 @@ struct Inner {
       }
     }
     const std::byte* tail = args.tail;
-    const __m512 scales = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(tail)));
-    const __m512i zeros =
-        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tail + kQ4TileRows * 2)));
+    const std::byte* second = tail + kQ4ScaleBytes;
+    const bool has_zeros = args.w.form == Q4Form::kZeros;
+    const __m512 scales = widen_halves(tail);
+    const __m512i zeros = has_zeros ? _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(second)))
+                                    : _mm512_setzero_si512();
+    const __m512 offsets = has_zeros ? _mm512_setzero_ps() : widen_halves(second);
     for (size_t t = 0; t < kTokens; ++t) {
       __m512i total = sum_of(sum[t][0]);
       if constexpr (kPlanes == 2) total = _mm512_add_epi32(_mm512_slli_epi32(total, 7), sum_of(sum[t][1]));
       const __m512i x_sum = _mm512_set1_epi32(args.x.sums[t][args.group]);
       const __m512i integer = _mm512_sub_epi32(total, _mm512_mullo_epi32(zeros, x_sum));
-      const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(args.x.scales[t][args.group]));
+      const __m512 x_scale = _mm512_set1_ps(args.x.scales[t][args.group]);
+      const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(integer), _mm512_mul_ps(scales, x_scale));
       float* y = out + t * kQ4TileRows;
-      _mm512_store_ps(y, _mm512_add_ps(_mm512_load_ps(y), _mm512_mul_ps(_mm512_cvtepi32_ps(integer), scale)));
+      __m512 result = _mm512_add_ps(_mm512_load_ps(y), product);
+      if (!has_zeros) {
+        const __m512 x_total = _mm512_mul_ps(_mm512_cvtepi32_ps(x_sum), x_scale);
+        result = _mm512_add_ps(result, _mm512_mul_ps(offsets, x_total));
+      }
+      _mm512_store_ps(y, result);
     }
   }
 };

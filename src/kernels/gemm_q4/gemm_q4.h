@@ -3,6 +3,8 @@
 //   y[t, n] = Σ_g float(I[t, n, g]) · (scale_w[n, g] · scale_x[t, g])
 //   I[t, n, g] = Σ_{k in g} (q[n, k] − zero[n, g]) · xq[t, k]     exact, in int32
 //
+// With offsets zero is 0, and after each group's product comes offset[n, g] · (float(Σ_{k in g} xq[t, k]) · scale_x[t, g]).
+//
 // T tokens, N rows (outputs), K columns (inputs), G groups.
 //
 // Preconditions: w and x have the same n_cols and group_size. first_row is a multiple of 16, and so is last_row unless

@@ -1,7 +1,5 @@
 #include <algorithm>
-#include <cstring>
 
-#include "base/half.h"
 #include "kernels/gemm_q4/variants.h"
 
 namespace sutra::kernels::scalar {
@@ -30,12 +28,13 @@ float dot_token(const Q4View& w, const Activations& x, size_t row, size_t token)
     const size_t first = group * w.group_size;
     const size_t n_blocks = div_up(std::min(w.group_size, w.n_cols - first), kQ4BlockColumns);
     const std::byte* tail = at + n_blocks * kQ4BlockBytes;
-    uint16_t half = 0;
-    std::memcpy(&half, tail + r * sizeof half, sizeof half);
-    const int32_t zero = static_cast<int32_t>(tail[kQ4TileRows * sizeof half + r]);
-    const int32_t sum = dot_row(at, n_blocks, r, x.pairs(token) + first) - zero * x.sums(token)[group];
-    y += static_cast<float>(sum) * (f16_to_f32(half) * x.scales(token)[group]);
-    at = tail + kQ4GroupTailBytes;
+    const Q4GroupEnd end = q4_group_end(w.form, tail, r);
+    const float x_scale = x.scales(token)[group];
+    const int32_t x_sum = x.sums(token)[group];
+    const int32_t sum = dot_row(at, n_blocks, r, x.pairs(token) + first) - end.zero * x_sum;
+    y += static_cast<float>(sum) * (end.scale * x_scale);
+    if (w.form == Q4Form::kOffsets) y += end.offset * (static_cast<float>(x_sum) * x_scale);
+    at = tail + w.tail_bytes();
   }
   return y;
 }

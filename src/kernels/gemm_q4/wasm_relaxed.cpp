@@ -120,7 +120,7 @@ struct Inner {
         dot_tokens<P, kTokens, kVectors>(args.blocks + v * 16, end, args.x.bytes, offset, sums + v * 4);
       }
     }
-    add_group(args.tail, sums, args.x.sums, args.x.scales, args.group, out);
+    add_group(args, sums, out);
   }
 };
 

@@ -68,7 +68,7 @@ struct Inner {
     for (size_t v = 0; v < 4; v += kVectors) {
       dot_blocks<kTokens, kVectors>(args.blocks + v * 16, args.tail, args.x.pairs, args.first, sums + v * 4);
     }
-    add_group(args.tail, sums, args.x.sums, args.x.scales, args.group, out);
+    add_group(args, sums, out);
   }
 };
 

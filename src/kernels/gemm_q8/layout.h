@@ -37,6 +37,7 @@ struct Q8View {
   size_t n_cols = 0;
 
   [[nodiscard]] size_t n_groups() const { return div_up(n_cols, group_size); }
+  [[nodiscard]] static constexpr size_t tail_bytes() { return kTailBytes; }
   // From one tile to the next.
   [[nodiscard]] size_t tile_bytes() const {
     return div_up(n_cols, kBlockColumns) * kBlockBytes + n_groups() * kTailBytes;
