@@ -189,6 +189,7 @@ uint64_t stream_read(Isa isa, std::span<const std::byte> bytes) {
 #endif
 #if defined(__wasm_simd128__)
     case Isa::kSimd128:
+    case Isa::kRelaxedPairs:
     case Isa::kRelaxed: return read_simd128(bytes);
 #endif
     default: return read_words(bytes);

@@ -70,6 +70,7 @@ std::string_view isa_name(Isa isa) {
   switch (isa) {
     case Isa::kScalar: return "scalar";
     case Isa::kSimd128: return "simd128";
+    case Isa::kRelaxedPairs: return "relaxed-pairs";
     case Isa::kRelaxed: return "relaxed";
     case Isa::kAvx2: return "avx2";
     case Isa::kAvx512: return "avx512";
@@ -83,7 +84,7 @@ Result<Isa> parse_isa(std::string_view name) {
     if (isa_name(isa) == name) return isa;
   }
   return fail(ErrorCode::kInvalidArgument, "instruction set '", printable(name),
-              "' is none of scalar, simd128, relaxed, avx2, avx512, neon");
+              "' is none of scalar, simd128, relaxed-pairs, relaxed, avx2, avx512, neon");
 }
 
 bool isa_available(Isa isa) {
@@ -93,6 +94,7 @@ bool isa_available(Isa isa) {
     case Isa::kSimd128: return true;  // a module with such instructions does not start elsewhere
 #endif
 #if SUTRA_HAVE_WASM_RELAXED
+    case Isa::kRelaxedPairs:
     case Isa::kRelaxed: return true;
 #endif
     case Isa::kAvx2: return cpu_has_avx2();

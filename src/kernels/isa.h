@@ -11,16 +11,18 @@ namespace sutra::kernels {
 
 // Ordered inside one platform: a later set runs everything an earlier one does.
 enum class Isa : uint8_t {
-  kScalar,   // plain loops, everywhere: the specification of every other variant
-  kSimd128,  // WebAssembly SIMD
-  kRelaxed,  // WebAssembly relaxed SIMD
-  kAvx2,     // x86-64 with AVX2 and F16C
-  kAvx512,   // x86-64 with AVX-512 F, BW, VL, DQ and VNNI
-  kNeon,     // AArch64 with the dot-product instructions
+  kScalar,        // plain loops, everywhere: the specification of every other variant
+  kSimd128,       // WebAssembly SIMD
+  kRelaxedPairs,  // WebAssembly relaxed SIMD whose dot product of bytes adds pairs in 16 bits
+  kRelaxed,       // the same where it is one instruction for four
+  kAvx2,          // x86-64 with AVX2 and F16C
+  kAvx512,        // x86-64 with AVX-512 F, BW, VL, DQ and VNNI
+  kNeon,          // AArch64 with the dot-product instructions
 };
-inline constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kSimd128, Isa::kRelaxed, Isa::kAvx2, Isa::kAvx512, Isa::kNeon};
+inline constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kSimd128, Isa::kRelaxedPairs, Isa::kRelaxed,
+                                   Isa::kAvx2,   Isa::kAvx512,  Isa::kNeon};
 
-// Stable names, for --isa and reports: "scalar", "simd128", "relaxed", "avx2", "avx512", "neon".
+// Stable names, for --isa and reports: "scalar", "simd128", "relaxed-pairs", "relaxed", "avx2", "avx512", "neon".
 std::string_view isa_name(Isa isa);
 // kInvalidArgument for a name that is none of them.
 Result<Isa> parse_isa(std::string_view name);

@@ -11,6 +11,9 @@ void gemm_q4(const Q4View& w, const Activations& x, size_t first_row, size_t las
 namespace simd128 {
 void gemm_q4(const Q4View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
 }
+namespace relaxed_pairs {
+void gemm_q4(const Q4View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
+}
 namespace relaxed {
 void gemm_q4(const Q4View& w, const Activations& x, size_t first_row, size_t last_row, float* y, size_t y_stride);
 }
@@ -30,6 +33,7 @@ inline constexpr Variant<GemmQ4Fn> kGemmQ4Variants[] = {
     {Isa::kSimd128, "simd128", simd128::gemm_q4},
 #endif
 #if SUTRA_HAVE_WASM_RELAXED
+    {Isa::kRelaxedPairs, "relaxed-pairs", relaxed_pairs::gemm_q4},
     {Isa::kRelaxed, "relaxed", relaxed::gemm_q4},
 #endif
 #if SUTRA_HAVE_AVX2

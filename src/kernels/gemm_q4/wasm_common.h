@@ -21,6 +21,24 @@ inline v128_t load_splat(const uint32_t& value) {
   return wasm_v128_load32_splat(at);
 }
 
+// The low nibble of each byte.
+inline constexpr uint32_t kLowNibbles = 0x0f0f0f0f;
+
+// The blocks of a group with a weight in each byte: a block's even columns of all rows, then its odd ones.
+inline constexpr size_t kUnpackedBlockBytes = 2 * kQ4BlockBytes;
+inline const std::byte* unpack_bytes(const std::byte* blocks, size_t n_blocks, std::byte* out) {
+  const v128_t mask = load_splat(kLowNibbles);
+  for (size_t block = 0; block < n_blocks; ++block) {
+    for (size_t v = 0; v < 4; ++v) {
+      const v128_t packed = wasm_v128_load(blocks + block * kQ4BlockBytes + v * 16);
+      std::byte* to = out + block * kUnpackedBlockBytes + v * 16;
+      wasm_v128_store(to, wasm_v128_and(packed, mask));
+      wasm_v128_store(to + kQ4BlockBytes, wasm_v128_and(wasm_u16x8_shr(packed, 4), mask));
+    }
+  }
+  return out;
+}
+
 // Four finite binary16 to float32: sign-extended and shifted into place, then an exact product (base/half.h).
 inline v128_t widen_halves(const std::byte* at) {
   static constexpr uint32_t kHalfBits = 0x8fffe000u;  // sign, exponent and mantissa of a half after the shift

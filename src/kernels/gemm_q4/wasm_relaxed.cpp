@@ -12,9 +12,6 @@
 namespace sutra::kernels::relaxed {
 namespace {
 
-constexpr uint32_t kMask = 0x0f0f0f0f;
-constexpr size_t kUnpackedBlockBytes = 2 * kQ4BlockBytes;
-
 v128_t dot(const int8_t* x, v128_t weights, v128_t sum) {
   return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(wasm_v128_load32_splat(x), weights, sum);
 }
@@ -32,7 +29,7 @@ v128_t total_of(v128_t first, v128_t second) {
 // written and read again in every round, which costs a third of the speed.
 template <Precision P>
 void dot_token(const std::byte* block, const std::byte* end, const int8_t* x, int32_t* sums) {
-  const v128_t mask = load_splat(kMask);
+  const v128_t mask = load_splat(kLowNibbles);
   v128_t first[4] = {};
   v128_t second[4] = {};
   for (; block < end; block += kQ4BlockBytes) {
@@ -92,18 +89,8 @@ struct Inner {
   template <Precision P>
   static constexpr size_t kTokenTile = 6;
 
-  // A weight in each byte: a block's even columns of all rows, then its odd ones.
   static const std::byte* unpack(const std::byte* blocks, size_t n_blocks, std::byte* out) {
-    const v128_t mask = load_splat(kMask);
-    for (size_t block = 0; block < n_blocks; ++block) {
-      for (size_t v = 0; v < 4; ++v) {
-        const v128_t packed = wasm_v128_load(blocks + block * kQ4BlockBytes + v * 16);
-        std::byte* to = out + block * kUnpackedBlockBytes + v * 16;
-        wasm_v128_store(to, wasm_v128_and(packed, mask));
-        wasm_v128_store(to + 64, wasm_v128_and(wasm_u16x8_shr(packed, 4), mask));
-      }
-    }
-    return out;
+    return unpack_bytes(blocks, n_blocks, out);
   }
 
   template <Precision P, size_t kTokens>
