@@ -76,6 +76,9 @@ struct Mamba2MixerConfig {
   // Channels of the convolution: x, B and C.
   [[nodiscard]] size_t conv_dim() const { return d_inner + 2 * n_groups * d_state; }
   // Rows of in_proj: z, x, B, C and dt.
+  [[nodiscard]] std::array<size_t, 5> in_proj_parts() const {
+    return {d_inner, d_inner, n_groups * d_state, n_groups * d_state, n_heads};
+  }
   [[nodiscard]] size_t in_proj_dim() const { return d_inner + conv_dim() + n_heads; }
 };
 struct Mamba2Config {

@@ -407,7 +407,7 @@ Status write_mamba(const ModelConfig& config, MetadataWriter& out) {
 
 Status write_mamba2_mixer(const Mamba2MixerConfig& c, MetadataWriter& out) {
   SUTRA_TRY(check_no_bias(c.use_bias));
-  if (c.norm_size != c.d_inner / c.n_groups) {
+  if (c.norm_size != 0 && c.norm_size != c.d_inner / c.n_groups) {
     return fail(ErrorCode::kUnsupported, "Mamba-2 in GGUF has a norm of each of its ", c.n_groups,
                 " groups, this model one of all channels");
   }
@@ -484,6 +484,17 @@ Status write_hybrid(const ModelConfig& config, MetadataWriter& out) {
   return write_mamba2_mixer(c.mamba, out);
 }
 
+Status write_falcon_h1(const ModelConfig& config, MetadataWriter& out) {
+  const auto& c = std::get<DecoderConfig>(config.architecture);
+  if (c.mamba.norm_size != 0 && c.mamba.norm_before_gate) {
+    return fail(ErrorCode::kUnsupported, "Falcon-H1 in GGUF has its norm after the gate, this model before");
+  }
+  write_attention(c, out);
+  out.add_uint("attention.head_count_kv", c.attention.n_kv_heads);
+  write_rope(c.attention.rope, out);
+  return write_mamba2_mixer(c.mamba, out);
+}
+
 // Readers are found by the file's word for an architecture, writers by ours.
 struct Reader {
   std::string_view gguf_name;
@@ -506,6 +517,7 @@ constexpr Writer kWriters[] = {
     {"llama", "llama", write_llama},
     {"bamba", "granitehybrid", write_hybrid},
     {"granitemoehybrid", "granitehybrid", write_hybrid},
+    {"falcon_h1", "falcon-h1", write_falcon_h1},
 };
 
 // bos_token_id and eos_token_id, all inside the vocabulary.

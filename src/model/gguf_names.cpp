@@ -222,11 +222,11 @@ constexpr Rule kLlamaMlp[] = {
 };
 constexpr Rule kBambaMlp[] = {
     {"ffn_norm.weight", "pre_ff_layernorm.weight"},
-    {"ffn_norm", "pre_ff_layernorm.weight"},  // Falcon-H1's
     {"ffn_gate.weight", "feed_forward.gate_proj.weight", Change::kNone, kMatrix},
     {"ffn_up.weight", "feed_forward.up_proj.weight", Change::kNone, kMatrix},
     {"ffn_down.weight", "feed_forward.down_proj.weight", Change::kNone, kMatrix},
 };
+constexpr Rule kFalconH1Norm[] = {{"ffn_norm", "pre_ff_layernorm.weight"}};
 constexpr Rule kGraniteMlp[] = {
     {"ffn_norm.weight", "post_attention_layernorm.weight"},
     {"ffn_gate.weight", "shared_mlp.input_linear.weight", Change::kGateAndUp, kMatrix},
@@ -239,7 +239,7 @@ struct Architecture {
   std::string_view layers;      // what "blk." becomes
   std::string_view mixes;       // in the order of time_mix_lerp_fused
   Rules outside;                // whole names
-  std::array<Rules, 3> inside;  // what follows "blk.N."
+  std::array<Rules, 4> inside;  // what follows "blk.N."; the first that fits
 };
 constexpr Architecture kArchitectures[] = {
     {"rwkv6", "blocks.", "wkvrg", kRwkv6Outside, {kRwkv6Inside}},
@@ -247,7 +247,7 @@ constexpr Architecture kArchitectures[] = {
     {"mamba", "backbone.layers.", "", kMambaOutside, {kMambaInside}},
     {"mamba2", "backbone.layers.", "", kMambaOutside, {kMamba2Inside}},
     {"llama", "model.layers.", "", kDecoderOutside, {kAttentionOfNeighbours, kLlamaMlp}},
-    {"falcon_h1", "model.layers.", "", kBambaOutside, {kAttentionOfHalves, kDecoderMamba2, kBambaMlp}},
+    {"falcon_h1", "model.layers.", "", kBambaOutside, {kFalconH1Norm, kAttentionOfHalves, kDecoderMamba2, kBambaMlp}},
     {"bamba", "model.layers.", "", kBambaOutside, {kAttentionOfNeighbours, kDecoderMamba2, kBambaMlp}},
     {"granitemoehybrid", "model.layers.", "", kDecoderOutside, {kAttentionOfNeighbours, kDecoderMamba2, kGraniteMlp}},
 };
@@ -435,6 +435,42 @@ Result<Tensor> minus_exp(Tensor values) {
   return values;
 }
 
+// Rows of a matrix that are multiplied by the same number.
+struct RowFactor {
+  uint64_t n_rows;
+  float factor;
+};
+
+// What a matrix of a Falcon-H1 GGUF file has in its rows, where the config has factors of results; empty for others.
+std::vector<RowFactor> falcon_h1_factors(const DecoderConfig& c, std::string_view matrix, uint64_t n_rows) {
+  const auto whole = [&](float factor) { return std::vector<RowFactor>{{n_rows, factor}}; };
+  if (matrix == "token_embd.weight") return whole(c.embedding_multiplier);
+  if (matrix == "output.weight") return whole(1 / c.logits_scaling);
+  // What the scale of scores is beside the one that llama.cpp has.
+  if (matrix == "attn_k.weight") return whole(c.attention.scale * std::sqrt(static_cast<float>(c.attention.head_dim)));
+  if (matrix == "attn_output.weight") return whole(c.attention_multiplier);
+  if (matrix == "ssm_out.weight") return whole(c.mamba_multiplier);
+  if (matrix == "ffn_gate.weight") return whole(c.gate_multiplier);
+  if (matrix == "ffn_down.weight") return whole(c.mlp_multiplier);
+  if (matrix != "ssm_in.weight") return {};
+  const std::array<size_t, 5> parts = c.mamba.in_proj_parts();
+  std::vector<RowFactor> factors;
+  for (size_t i = 0; i < parts.size(); ++i) factors.push_back({parts[i], c.mamba.multipliers[i]});
+  return factors;
+}
+
+std::function<Result<Tensor>(Tensor)> multiply_rows(std::vector<RowFactor> factors, uint64_t n_cols) {
+  return [factors = std::move(factors), n_cols](Tensor values) -> Result<Tensor> {
+    std::span<float> rest = values.as<float>();
+    for (const RowFactor& part : factors) {
+      const std::span<float> rows = rest.first(static_cast<size_t>(part.n_rows * n_cols));
+      for (float& value : rows) value *= part.factor;
+      rest = rest.subspan(rows.size());
+    }
+    return values;
+  };
+}
+
 // What tensors of a model become; most are one.
 class GgufPlan {
  public:
@@ -461,6 +497,7 @@ class GgufPlan {
         break;
       case Change::kRopeFactors: break;
     }
+    if (architecture_.name == "falcon_h1") fold_factors(rule.from, shape, out);
     tensors_.push_back(std::move(out));
   }
 
@@ -473,6 +510,7 @@ class GgufPlan {
     if (is_tied_rwkv) copy("token_embd.weight", "output.weight");
     const auto* const c = std::get_if<DecoderConfig>(&config_.architecture);
     if (c != nullptr && c->attention.rope.scaling == RopeConfig::Scaling::kLlama3) add_rope_factors(c->attention.rope);
+    if (c != nullptr && architecture_.name == "falcon_h1" && c->tie_word_embeddings) untie_head(*c);
     return std::move(tensors_);
   }
 
@@ -511,6 +549,18 @@ class GgufPlan {
       SUTRA_TRY(values.reshape(shape));
       return gather_rows(values.view(), rows);
     };
+  }
+
+  void fold_factors(std::string_view matrix, const Shape& shape, GgufTensor& out) const {
+    auto factors = falcon_h1_factors(decoder_of(config_), matrix, shape[0]);
+    if (!factors.empty()) out.change = multiply_rows(std::move(factors), shape[shape.n_dims() - 1]);
+  }
+
+  // A head that is the embeddings times another factor.
+  void untie_head(const DecoderConfig& c) {
+    if (c.embedding_multiplier == 1 / c.logits_scaling) return;
+    copy("token_embd.weight", "output.weight");
+    fold_factors("output.weight", tensors_.back().shape, tensors_.back());
   }
 
   void add_gate_and_up(const std::string& block, const std::string& source, const Shape& shape) {

@@ -40,8 +40,7 @@ void Mamba2Mixer::prepare(const float* x, size_t n_tokens, size_t first, size_t 
 
 // Rows first … last of [z; x; B; C; dt], each times its part's multiplier; `row` is that of the first of all.
 void Mamba2Mixer::apply_multipliers(size_t first, size_t last, float* row) const {
-  const size_t n_BC = c_.n_groups * c_.d_state;
-  const std::array<size_t, 5> sizes = {c_.d_inner, c_.d_inner, n_BC, n_BC, c_.n_heads};
+  const std::array<size_t, 5> sizes = c_.in_proj_parts();
   size_t begin = 0;
   for (size_t part = 0; part < sizes.size(); ++part) {
     const Overlap rows(first, last, begin, sizes[part]);

@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "io/gguf_support.h"
@@ -185,6 +186,9 @@ TEST_CASE("what GGUF has no words for is refused before anything is written") {
   "layer_norm_epsilon": 1e-5, "mixer_rms_eps": 1e-6})",
       R"({"model_type": "rwkv6", "hidden_size": 64, "num_hidden_layers": 1, "head_size": 32, "intermediate_size": 96,
   "vocab_size": 50, "group_norm_epsilon": 1e-5})",
+      R"({"model_type": "falcon_h1", "hidden_size": 32, "num_hidden_layers": 1, "vocab_size": 50, "intermediate_size": 24,
+  "num_attention_heads": 2, "num_key_value_heads": 1, "mamba_d_ssm": 48, "mamba_n_heads": 4, "mamba_d_state": 8,
+  "mamba_rms_norm": true, "mamba_norm_before_gate": true})",
       R"({"model_type": "rwkv", "hidden_size": 64, "num_hidden_layers": 1, "intermediate_size": 96, "vocab_size": 50})"};
   for (const std::string_view config : kRefused) {
     CAPTURE(config);
@@ -207,6 +211,41 @@ TEST_CASE("Llama 3's rotary factors are a tensor of GGUF, and not written as saf
   // The factors are rounded to float32, and so are the angles.
   CHECK(error_of_logits(logits_of(gguf), logits_of(model)) < 1e-6);
   CHECK(error_of(gguf, folder.file("back"), as(Format::kSafetensors, Dtype::kF16)).code == ErrorCode::kUnsupported);
+}
+
+TEST_CASE("Falcon-H1 as GGUF has the tensors of llama.cpp's converter and the config's factors in them") {
+  const std::string model = test::golden_path("falcon_h1");
+  const TensorMap expected = test::load_tensors(model + "/expected.safetensors");
+  const std::vector<int32_t> ids = test::ids_of(*expected.find("input_ids"));
+  const test::TemporaryFolder folder;
+  const std::string gguf = folder.file("model.gguf");
+  value_of(convert_folder(model, gguf, as(Format::kGguf, Dtype::kF32), go_on));
+  const auto shapes = [](const std::string& path) {
+    std::map<std::string, std::string> found;
+    const GgufHeader header = value_of(test::parse_gguf_header(test::read_bytes(path)));
+    for (const TensorEntry& tensor : header.tensors) found.emplace(tensor.name, tensor.shape.to_string());
+    return found;
+  };
+  CHECK(shapes(gguf) == shapes(test::golden_path("gguf/falcon_h1.gguf")));
+  const auto engine = test::load_engine(gguf, kExact);
+  Session session = value_of(Session::create(engine));
+  value_of(session.advance(ids));
+  const auto logits = expected.find("logits")->as<float>();
+  const size_t n_vocab = session.logits().size();
+  CHECK(test::error_over_rms(session.logits(), logits.last(n_vocab)) < 1e-5);
+}
+
+TEST_CASE("a tied Falcon-H1 with two factors gets a head of its own in GGUF") {
+  const test::TemporaryFolder folder;
+  constexpr std::string_view kTied =
+      R"({"model_type": "falcon_h1", "hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 50, "intermediate_size": 24,
+  "num_attention_heads": 2, "num_key_value_heads": 1, "mamba_d_ssm": 48, "mamba_n_heads": 4, "mamba_d_state": 8,
+  "tie_word_embeddings": true, "embedding_multiplier": 3.0, "lm_head_multiplier": 0.5)";
+  for (const std::string_view more : {"}", R"(, "mamba_rms_norm": true, "mamba_norm_before_gate": false})"}) {
+    const std::string model = fresh_model(folder, concat(kTied, more)), gguf = folder.file("model.gguf");
+    value_of(convert_folder(model, gguf, as(Format::kGguf, Dtype::kF32), go_on));
+    CHECK(error_of_logits(logits_of(gguf), logits_of(model)) < 1e-5);
+  }
 }
 
 TEST_CASE("every architecture is written as safetensors under its published names") {
