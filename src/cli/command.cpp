@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 
 #include "runtime/isa.h"
@@ -10,6 +11,13 @@ namespace sutra::cli {
 namespace {
 
 constexpr uint64_t kMaxIdsFileBytes = uint64_t{1} << 28;
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void interrupt(int number) {
+  interrupted = 1;
+  std::signal(number, SIG_DFL);
+}
 
 Result<std::vector<int32_t>> parse_ids(std::string_view text) {
   constexpr std::string_view kSeparators = ", \t\r\n";
@@ -70,6 +78,12 @@ void print_json(const Json& json) {
   // Text from models may hold anything; replacing keeps the output valid JSON.
   std::puts(json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
 }
+
+void catch_interrupts() {
+  for (const int number : {SIGINT, SIGTERM}) std::signal(number, interrupt);
+}
+
+bool go_on() { return interrupted == 0; }
 
 void show_progress(const std::string& text) {
   using Clock = std::chrono::steady_clock;

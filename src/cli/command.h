@@ -46,6 +46,11 @@ void print_json(const Json& json);
 // Writes `text` to stderr at most ten times a second, over the last line; the final call with an empty text ends it.
 void show_progress(const std::string& text);
 
+// From here on Ctrl+C, or a request to end, does not end the program: go_on() becomes false, so that work which asks can
+// take back what it has written. The second one ends it.
+void catch_interrupts();
+bool go_on();
+
 Run add_generate(CLI::App& app);
 Run add_logits(CLI::App& app);
 Run add_state(CLI::App& app);

@@ -32,10 +32,11 @@ Result<Dtype> dtype_of(std::string_view name) {
 Status run(Options& options) {
   SUTRA_ASSIGN(options.convert.convert.format, format_of(options));
   SUTRA_ASSIGN(options.convert.convert.dtype, dtype_of(options.dtype));
+  catch_interrupts();
   SUTRA_ASSIGN(const ConvertReport report,
                convert_folder(options.model, options.out, options.convert, [](size_t n_done, size_t n_tensors) {
                  show_progress(concat("convert: ", n_done, " of ", n_tensors, " tensors"));
-                 return true;
+                 return go_on();
                }));
   show_progress({});
   if (options.json) {

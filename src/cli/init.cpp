@@ -13,10 +13,11 @@ struct Options {
 };
 
 Status run(const Options& options) {
+  catch_interrupts();
   SUTRA_ASSIGN(const InitReport report,
                init_folder(options.config, options.seed, options.out, [](size_t n_done, size_t n_tensors) {
                  show_progress(concat("init: ", n_done, " of ", n_tensors, " tensors"));
-                 return true;
+                 return go_on();
                }));
   show_progress({});
   if (options.json) {

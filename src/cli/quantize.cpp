@@ -41,12 +41,13 @@ Status run(const Options& options) {
   }
   if (options.bits != 4) return fail(ErrorCode::kUnsupported, "--bits must be 4, found ", options.bits);
   const auto start = std::chrono::steady_clock::now();
+  catch_interrupts();
   SUTRA_ASSIGN(
       const QuantizeReport report,
       quantize_folder(options.model, options.out, options.quantize,
                       [](size_t n_done, size_t n_tensors, const QuantizedTensor& last) {
                         show_progress(concat("quantize: ", n_done, " of ", n_tensors, " tensors, ", last.name));
-                        return true;
+                        return go_on();
                       }));
   show_progress({});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

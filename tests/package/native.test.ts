@@ -1,7 +1,8 @@
 // The native program and the package are one engine: the same tokens, and states that either can continue.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
@@ -51,3 +52,23 @@ for (const folder of shippedModels)
       rmSync(root, { recursive: true });
     }
   });
+
+test('a native command that is stopped leaves nothing of its model behind', { skip }, async () => {
+  const root = mkdtempSync(join(tmpdir(), 'sutra-test-'));
+  const shape = join(import.meta.dirname, '../../bench/shapes/rwkv7-0.4b.json');
+  try {
+    const child = spawn(program, ['init', '--config', shape, '--out', join(root, 'model')]);
+    let said = '';
+    child.stderr.on('data', (text) => {
+      said += text;
+    });
+    await once(child.stderr, 'data'); // the first tensor is written
+    child.kill('SIGINT');
+    const [status] = await once(child, 'close');
+    assert.equal(status, 1);
+    assert.match(said, /stopped \(cancelled\)/);
+    assert.deepEqual(readdirSync(join(root, 'model')), []);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
