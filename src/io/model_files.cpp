@@ -156,8 +156,6 @@ Result<ModelFiles> choose_model_files(std::span<const std::string> names) {
   } else {
     SUTRA_ASSIGN(files.weights, choose_weights(names));
   }
-  const bool needs_config = files.index || files.weights.front().ends_with(kSafetensors);
-  if (needs_config && !files.config) return fail(ErrorCode::kNotFound, "the model folder has no config.json");
   return files;
 }
 

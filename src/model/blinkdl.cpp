@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <string_view>
 
 #include "base/text.h"
+#include "model/layer_name.h"
 #include "tensor/rearrange.h"
 
 namespace sutra {
@@ -113,18 +113,6 @@ struct Target {
   Change change;
 };
 
-// "blocks.N.": N, and the rest goes to `name`.
-std::optional<uint32_t> take_block(std::string_view& name) {
-  if (!name.starts_with(kBlocks)) return std::nullopt;
-  const std::string_view number = name.substr(kBlocks.size());
-  uint32_t block = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), block);
-  const auto n_digits = static_cast<size_t>(end - number.data());
-  if (error != std::errc() || n_digits == number.size() || number[n_digits] != '.') return std::nullopt;
-  name = number.substr(n_digits + 1);
-  return block;
-}
-
 const Rule* find_rule(std::span<const Rule> rules, std::string_view name) {
   const auto found = std::ranges::find(rules, name, &Rule::from);
   return found == rules.end() ? nullptr : &*found;
@@ -141,7 +129,7 @@ Version version_of(const WeightMap& weights) {
 
 std::optional<Target> target_of(std::string_view name, Version version) {
   const bool is_7 = version == Version::k7;
-  const auto block = take_block(name);
+  const auto block = take_layer(kBlocks, name);
   if (!is_7 && !block) return std::nullopt;
   const std::span<const Rule> rules = !block ? std::span<const Rule>(kOutside7)
                                       : is_7 ? std::span<const Rule>(kInside7)
@@ -176,16 +164,6 @@ Status insert_mixes(const Tensor& tensor, const Target& target, WeightMap& weigh
     SUTRA_TRY(weights.insert(concat(target.name, kMixNames[mix], ".weight"), std::move(part)));
   }
   return {};
-}
-
-// Dimensions of a tensor that says something about the whole model.
-Result<std::span<const uint64_t>> dims_of(const WeightMap& weights, std::string_view name, size_t n_dims) {
-  const Tensor* const tensor = weights.find(name);
-  if (tensor == nullptr) return fail(ErrorCode::kNotFound, "tensor '", name, "' is missing");
-  if (tensor->shape().n_dims() != n_dims) {
-    return wrong_shape(name, concat(n_dims, " dimensions"), tensor->shape());
-  }
-  return tensor->shape().dims();
 }
 
 // The keys of each version beside those that all have.
@@ -261,11 +239,7 @@ std::string transformers_name(std::string_view blinkdl) {
 }
 
 Result<std::string> blinkdl_config(const WeightMap& weights) {
-  uint32_t n_layer = 0;
-  for (const std::string& name : weights.names()) {
-    std::string_view rest = name;
-    n_layer = std::max(n_layer, take_block(rest).value_or(0) + 1);
-  }
+  const uint32_t n_layer = count_layers(weights, kBlocks);
   SUTRA_ASSIGN(const auto emb, dims_of(weights, "emb.weight", 2));
   SUTRA_ASSIGN(const auto ffn_key, dims_of(weights, "blocks.0.ffn.key.weight", 2));
   SUTRA_ASSIGN(const std::string version, config_of(weights, n_layer));

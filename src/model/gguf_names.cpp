@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -11,6 +10,7 @@
 #include <string_view>
 
 #include "model/attention.h"
+#include "model/layer_name.h"
 #include "model/parameters.h"
 #include "quant/ggml_blocks.h"
 #include "tensor/rearrange.h"
@@ -277,13 +277,8 @@ struct FileName {
   std::string_view rest;
 };
 FileName split_file_name(std::string_view name) {
-  if (!name.starts_with(kBlocks)) return {-1, name};
-  const std::string_view number = name.substr(kBlocks.size());
-  uint32_t block = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), block);
-  const auto n_digits = static_cast<size_t>(end - number.data());
-  if (error != std::errc() || n_digits == number.size() || number[n_digits] != '.') return {-1, name};
-  return {block, number.substr(n_digits + 1)};
+  const auto block = take_layer(kBlocks, name);
+  return {block ? int64_t{*block} : -1, name};
 }
 
 // Null for a name that is not the architecture's.

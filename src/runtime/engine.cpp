@@ -9,6 +9,7 @@
 #include "model/gguf_config.h"
 #include "model/gguf_names.h"
 #include "model/mamba_ssm.h"
+#include "model/weights_config.h"
 #include "runtime/gguf_tokenizer.h"
 
 namespace sutra {
@@ -137,20 +138,16 @@ Status ModelLoader::end_file() {
 Status ModelLoader::use_published_names() {
   if (!weights_) return fail(ErrorCode::kNotFound, "no weight file was given");
   if (file_) return fail(ErrorCode::kTruncated, "the last weight file has not ended");
-  if (is_gguf_) {
-    SUTRA_TRY(rename_gguf(*config_, *weights_));
-  } else if (has_blinkdl_names(*weights_)) {
-    SUTRA_TRY(use_blinkdl_names(*weights_));
-    if (!config_) {
-      SUTRA_ASSIGN(const std::string json, blinkdl_config(*weights_));
-      SUTRA_TRY(read_config(json));
-    }
-    // Versions 4 to 6 are published under BlinkDL's names.
-    if (std::holds_alternative<Rwkv7Config>(config_->architecture)) SUTRA_TRY(adapt_blinkdl(*weights_));
-  }
+  if (is_gguf_) return rename_gguf(*config_, *weights_);
   if (has_fla_rwkv6_names(*weights_)) SUTRA_TRY(use_blinkdl_names_of_fla(*weights_));
-  if (!config_)
-    return fail(ErrorCode::kNotFound, "config.json was not given, and the weights' names do not replace it");
+  const bool is_blinkdl = has_blinkdl_names(*weights_);
+  if (is_blinkdl) SUTRA_TRY(use_blinkdl_names(*weights_));
+  if (!config_) {
+    SUTRA_ASSIGN(const std::string json, config_of_weights(*weights_));
+    SUTRA_TRY(read_config(json));
+  }
+  // Versions 4 to 6 are published under BlinkDL's names.
+  if (is_blinkdl && std::holds_alternative<Rwkv7Config>(config_->architecture)) SUTRA_TRY(adapt_blinkdl(*weights_));
   return rename_mamba_ssm(*config_, *weights_);
 }
 

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <filesystem>
 
 #include "support/golden.h"
+#include "support/temporary_folder.h"
 #include "support/tolerance.h"
 
 namespace sutra {
@@ -125,6 +127,33 @@ TEST_CASE(
   const std::vector<size_t> prefixes = prefixes_in(narrow + "/expected.safetensors");
   check_case(narrow + "/model.pth", narrow + "/expected.safetensors", prefixes);
   check_case(narrow + "/model.safetensors", narrow + "/expected.safetensors", prefixes);
+}
+
+TEST_CASE("safetensors without config.json: names and shapes tell the model") {
+  const test::TemporaryFolder alone;
+  const std::string model = alone.file("model.safetensors");
+  for (const char* name : {"models/rwkv7", "models/mamba-noconvbias"}) {
+    CAPTURE(name);
+    const std::string folder = test::golden_path(name), expected = folder + "/expected.safetensors";
+    std::filesystem::copy_file(folder + "/model.safetensors", model, std::filesystem::copy_options::overwrite_existing);
+    check_case(alone.file(""), expected, prefixes_in(expected));
+  }
+}
+
+TEST_CASE(
+    "safetensors of mamba2, an untied mamba and flash-linear-attention's rwkv6 without config.json (shared data)") {
+  const auto models = test::shared_path("golden/models");
+  if (!models) SKIP("needs the shared golden data");
+  const test::TemporaryFolder alone;
+  const std::string mamba2 = *models + "/mamba2-g1", mamba = *models + "/mamba-bias";
+  const std::string rwkv6 = test::golden_path("fla_rwkv6"), weights = alone.file("model.safetensors");
+  for (const auto& [folder, reference] : {std::pair{mamba2, mamba2}, {mamba, mamba}, {rwkv6, *models + "/rwkv6"}}) {
+    CAPTURE(folder);
+    const std::string expected = reference + "/expected.safetensors";
+    std::filesystem::copy_file(folder + "/model.safetensors", weights,
+                               std::filesystem::copy_options::overwrite_existing);
+    check_case(weights, expected, prefixes_in(expected));
+  }
 }
 
 TEST_CASE("rwkv4 gives the reference's logits, states and greedy tokens, from both dialects (shared data)") {
