@@ -134,4 +134,11 @@ std::string json_quote(std::string_view text) {
   return Library(text).dump(-1, ' ', false, Library::error_handler_t::replace);
 }
 
+void JsonText::add(std::string_view key, std::string_view json) {
+  if (!members_.empty()) members_ += ", ";
+  members_ += json_quote(key);
+  members_ += ": ";
+  members_ += json;
+}
+
 }  // namespace sutra

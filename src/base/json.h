@@ -48,4 +48,17 @@ std::string json_quote(std::string_view text);
 std::string json_number(double value);
 std::string json_number(float value);
 
+// An object as text, key by key.
+class JsonText {
+ public:
+  // `json`: a value as it stands in the text.
+  void add(std::string_view key, std::string_view json);
+  void add_uint(std::string_view key, uint64_t value) { add(key, std::to_string(value)); }
+  void add_bool(std::string_view key, bool value) { add(key, value ? "true" : "false"); }
+  [[nodiscard]] std::string text() const { return "{" + members_ + "}"; }
+
+ private:
+  std::string members_;
+};
+
 }  // namespace sutra

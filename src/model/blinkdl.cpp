@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "model/layer_name.h"
+#include "model/weights_config.h"
 #include "tensor/rearrange.h"
 
 namespace sutra {
@@ -167,7 +168,7 @@ Status insert_mixes(const Tensor& tensor, const Target& target, WeightMap& weigh
 }
 
 // The keys of each version beside those that all have.
-Result<std::string> config_of_5(const WeightMap& weights) {
+Status add_keys_of_5(const WeightMap& weights, JsonText& config) {
   const bool has_gate = weights.contains("blocks.0.att.gate.weight");
   const bool per_channel = weights.contains("blocks.0.att.time_faaaa");
   const Tensor* const decay = weights.find("blocks.0.att.time_decay");
@@ -175,20 +176,24 @@ Result<std::string> config_of_5(const WeightMap& weights) {
   if (decay == nullptr || decay->shape().n_dims() == 0 || emb == nullptr || emb->shape().n_dims() != 2) {
     return fail(ErrorCode::kNotFound, "tensors 'emb.weight' and 'blocks.0.att.time_decay' do not tell the heads");
   }
-  const uint64_t n_head = std::max<uint64_t>(1, decay->shape()[0]);
-  return concat("\"model_type\": \"rwkv5\", \"model_version\": \"", per_channel ? "5_2" : (has_gate ? "5_1" : "5"),
-                "\", \"head_size\": ", emb->shape()[1] / n_head);
+  config.add("model_type", "\"rwkv5\"");
+  config.add("model_version", per_channel ? "\"5_2\"" : has_gate ? "\"5_1\"" : "\"5\"");
+  config.add_uint("head_size", emb->shape()[1] / std::max<uint64_t>(1, decay->shape()[0]));
+  return {};
 }
 
-Result<std::string> config_of_6(const WeightMap& weights) {
+Status add_keys_of_6(const WeightMap& weights, JsonText& config) {
   SUTRA_ASSIGN(const auto faaaa, dims_of(weights, "blocks.0.att.time_faaaa", 2));
   SUTRA_ASSIGN(const auto decay_w1, dims_of(weights, "blocks.0.att.time_decay_w1", 2));
   SUTRA_ASSIGN(const auto maa_w2, dims_of(weights, "blocks.0.att.time_maa_w2", 3));
-  return concat("\"model_type\": \"rwkv6\", \"head_size\": ", faaaa[1], ", \"time_decay_extra_dim\": ", decay_w1[1],
-                ", \"time_mix_extra_dim\": ", maa_w2[1]);
+  config.add("model_type", "\"rwkv6\"");
+  config.add_uint("head_size", faaaa[1]);
+  config.add_uint("time_decay_extra_dim", decay_w1[1]);
+  config.add_uint("time_mix_extra_dim", maa_w2[1]);
+  return {};
 }
 
-Result<std::string> config_of_7(const WeightMap& weights, uint32_t n_layer) {
+Status add_keys_of_7(const WeightMap& weights, uint32_t n_layer, JsonText& config) {
   SUTRA_ASSIGN(const auto r_k, dims_of(weights, "blocks.0.att.r_k", 2));
   SUTRA_ASSIGN(const auto w1, dims_of(weights, "blocks.0.att.w1", 2));
   SUTRA_ASSIGN(const auto a1, dims_of(weights, "blocks.0.att.a1", 2));
@@ -199,19 +204,17 @@ Result<std::string> config_of_7(const WeightMap& weights, uint32_t n_layer) {
     SUTRA_ASSIGN(const auto v1, dims_of(weights, "blocks.1.att.v1", 2));
     v_low_rank = v1[1];
   }
-  // ln_x has 64e-5 whatever the size of a head.
-  return concat("\"model_type\": \"rwkv7\", \"num_heads\": ", r_k[0], ", \"head_dim\": ", r_k[1],
-                ", \"decay_low_rank_dim\": ", w1[1], ", \"a_low_rank_dim\": ", a1[1],
-                ", \"gate_low_rank_dim\": ", g1[1], ", \"v_low_rank_dim\": ", v_low_rank,
-                ", \"norm_eps\": 1e-5, \"group_norm_epsilon\": 64e-5");
+  add_rwkv7_keys({r_k[0], r_k[1], w1[1], a1[1], v_low_rank, g1[1]}, config);
+  return {};
 }
 
-Result<std::string> config_of(const WeightMap& weights, uint32_t n_layer) {
+Status add_keys(const WeightMap& weights, uint32_t n_layer, JsonText& config) {
   const Version version = version_of(weights);
-  if (version == Version::k7) return config_of_7(weights, n_layer);
-  if (version == Version::k6) return config_of_6(weights);
-  if (version == Version::k5) return config_of_5(weights);
-  return std::string("\"model_type\": \"rwkv\"");
+  if (version == Version::k7) return add_keys_of_7(weights, n_layer, config);
+  if (version == Version::k6) return add_keys_of_6(weights, config);
+  if (version == Version::k5) return add_keys_of_5(weights, config);
+  config.add("model_type", "\"rwkv\"");
+  return {};
 }
 
 }  // namespace
@@ -238,16 +241,14 @@ std::string transformers_name(std::string_view blinkdl) {
   return concat(kTransformersPrefix, renamed);
 }
 
-Result<std::string> blinkdl_config(const WeightMap& weights) {
+Status add_blinkdl_keys(const WeightMap& weights, JsonText& config) {
   const uint32_t n_layer = count_layers(weights, kBlocks);
   SUTRA_ASSIGN(const auto emb, dims_of(weights, "emb.weight", 2));
   SUTRA_ASSIGN(const auto ffn_key, dims_of(weights, "blocks.0.ffn.key.weight", 2));
-  SUTRA_ASSIGN(const std::string version, config_of(weights, n_layer));
-  // Token 0 ends a text.
-  return concat("{", version, ", \"hidden_size\": ", emb[1], ", \"vocab_size\": ", emb[0],
-                ", \"num_hidden_layers\": ", n_layer, ", \"intermediate_size\": ", ffn_key[0],
-                ", \"tie_word_embeddings\": ", weights.contains("head.weight") ? "false" : "true",
-                ", \"bos_token_id\": 0, \"eos_token_id\": 0}");
+  SUTRA_TRY(add_keys(weights, n_layer, config));
+  config.add_uint("intermediate_size", ffn_key[0]);
+  add_common_keys({emb[1], emb[0], n_layer, !weights.contains("head.weight")}, config);
+  return {};
 }
 
 Status use_blinkdl_names(WeightMap& weights) {

@@ -23,6 +23,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "quant/weight_map.h"
 
 namespace sutra {
@@ -38,9 +39,9 @@ namespace sutra {
 // Gives every tensor its BlinkDL name. kMalformed when two tensors get the same.
 Status use_blinkdl_names(WeightMap& weights);
 
-// What config.json would say, of weights with BlinkDL's names. kNotFound and kShapeMismatch where the tensors that say it
-// are missing or have other dimensions.
-Result<std::string> blinkdl_config(const WeightMap& weights);
+// What config.json would say, of weights with BlinkDL's names (weights_config.h). kNotFound and kShapeMismatch where the
+// tensors that say it are missing or have other dimensions.
+Status add_blinkdl_keys(const WeightMap& weights, JsonText& config);
 
 // Renames, reshapes and transposes weights with BlinkDL's names for the model's code. Other names stay. kMalformed when
 // two tensors get the same name, kShapeMismatch for a tensor that cannot be what its name says.

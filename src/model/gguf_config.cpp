@@ -20,8 +20,6 @@ const TensorEntry* find_tensor(const GgufHeader& header, std::string_view name) 
   return found == header.tensors.end() ? nullptr : &*found;
 }
 
-std::string_view json_bool(bool value) { return value ? "true" : "false"; }
-
 // Rows of the embedding.
 Result<uint64_t> vocab_size(const GgufHeader& header) {
   constexpr std::string_view kName = "token_embd.weight";
@@ -77,9 +75,8 @@ class ConfigText {
     if (!value) return keep(value.error());
     if (*value) add_number(json_key, name, **value);
   }
-  void add(std::string_view json_key, std::string_view json) {
-    text_ += concat(text_.empty() ? "" : ", ", json_quote(json_key), ": ", json);
-  }
+  void add(std::string_view json_key, std::string_view json) { json_.add(json_key, json); }
+  void add_bool(std::string_view json_key, bool value) { json_.add_bool(json_key, value); }
   void keep(Error error) {
     if (!error_) error_ = std::move(error);
   }
@@ -87,7 +84,7 @@ class ConfigText {
 
   Result<std::string> finish() {
     if (error_) return std::unexpected(std::move(*error_));
-    return concat("{", text_, "}");
+    return json_.text();
   }
 
  private:
@@ -99,7 +96,7 @@ class ConfigText {
 
   const GgufHeader& header_;
   std::string_view architecture_;
-  std::string text_;
+  JsonText json_;
   std::optional<Error> error_;
 };
 
@@ -137,8 +134,8 @@ void add_mamba(ConfigText& config) {
   config.add_uint("time_step_rank", "ssm.time_step_rank");
   config.add_float("layer_norm_epsilon", "attention.layer_norm_rms_epsilon");
   if (has_norms) config.add_float("mixer_rms_eps", "attention.layer_norm_rms_epsilon");
-  config.add("use_conv_bias", json_bool(config.has_tensor("blk.0.ssm_conv1d.bias")));
-  config.add("use_bias", json_bool(config.has_tensor("blk.0.ssm_in.bias")));
+  config.add_bool("use_conv_bias", config.has_tensor("blk.0.ssm_conv1d.bias"));
+  config.add_bool("use_bias", config.has_tensor("blk.0.ssm_in.bias"));
 }
 
 // `a` / `b`, which has to be a whole number; 1 where an error is kept already.
@@ -165,8 +162,8 @@ void add_mamba2_mixer(const Mamba2Keys& keys, std::string_view block, ConfigText
   config.add_uint(keys.d_state, "ssm.state_size");
   config.add_uint(keys.n_groups, "ssm.group_count");
   config.add_uint(keys.d_conv, "ssm.conv_kernel");
-  config.add(keys.conv_bias, json_bool(config.has_tensor(concat(block, "ssm_conv1d.bias"))));
-  config.add(keys.bias, json_bool(config.has_tensor(concat(block, "ssm_in.bias"))));
+  config.add_bool(keys.conv_bias, config.has_tensor(concat(block, "ssm_conv1d.bias")));
+  config.add_bool(keys.bias, config.has_tensor(concat(block, "ssm_in.bias")));
 }
 
 // Where the width decides about the inner one, and llama.cpp norms each group by itself.
@@ -209,7 +206,7 @@ void add_attention(uint64_t n_kv_heads, ConfigText& config) {
   config.add_uint("intermediate_size", "feed_forward_length");
   config.add_uint("max_position_embeddings", "context_length");
   config.add_float("rms_norm_eps", "attention.layer_norm_rms_epsilon");
-  config.add("mlp_bias", json_bool(config.has_tensor("blk.0.ffn_gate.bias")));
+  config.add_bool("mlp_bias", config.has_tensor("blk.0.ffn_gate.bias"));
 }
 
 // llama.cpp takes a factor without a type as linear.
@@ -244,7 +241,7 @@ void add_llama(ConfigText& config) {
   config.add("model_type", "\"llama\"");
   const uint64_t n_heads = config.uint_or("attention.head_count", 0);
   add_attention(config.uint_or("attention.head_count_kv", n_heads), config);
-  config.add("attention_bias", json_bool(config.has_tensor("blk.0.attn_q.bias")));
+  config.add_bool("attention_bias", config.has_tensor("blk.0.attn_q.bias"));
   add_whole_rope(config);
 }
 
@@ -320,7 +317,7 @@ void add_falcon_h1(ConfigText& config) {
   add_attention(config.uint_or("attention.head_count_kv", n_heads), config);
   config.add_uint("mamba_d_ssm", "ssm.inner_size");
   add_mamba2_mixer(kHybridKeys, "blk.0.", config);
-  config.add("mamba_rms_norm", json_bool(config.has_tensor("blk.0.ssm_norm.weight")));
+  config.add_bool("mamba_rms_norm", config.has_tensor("blk.0.ssm_norm.weight"));
   config.add("mamba_norm_before_gate", "false");
   add_whole_rope(config);
 }
@@ -566,7 +563,7 @@ Result<std::string> gguf_config(const GgufHeader& header) {
   reader->add_config(config);
   config.add("vocab_size", std::to_string(n_vocab));
   config.add_uint("num_hidden_layers", "block_count");
-  config.add("tie_word_embeddings", json_bool(!config.has_tensor("output.weight")));
+  config.add_bool("tie_word_embeddings", !config.has_tensor("output.weight"));
   SUTRA_TRY(add_token_ids(header, n_vocab, config));
   return config.finish();
 }

@@ -9,32 +9,33 @@ namespace {
 constexpr std::string_view kMambaLayers = "backbone.layers.", kFlaLayers = "model.layers.";
 constexpr std::string_view kFirstMixer = "backbone.layers.0.mixer.";
 
-std::string_view word(bool value) { return value ? "true" : "false"; }
-
 // What the two versions of Mamba have alike.
-Result<std::string> mamba_config(const WeightMap& weights, std::string_view version) {
+Status add_mamba_keys(const WeightMap& weights, JsonText& config) {
   constexpr std::string_view kMambaSsm = "backbone.embedding.weight";
   const bool is_mamba_ssm = weights.contains(kMambaSsm);
   SUTRA_ASSIGN(const auto embedding, dims_of(weights, is_mamba_ssm ? kMambaSsm : "backbone.embeddings.weight", 2));
   SUTRA_ASSIGN(const auto conv1d, dims_of(weights, concat(kFirstMixer, "conv1d.weight"), 3));
+  config.add_uint("conv_kernel", conv1d[2]);
+  config.add_bool("use_bias", weights.contains(concat(kFirstMixer, "in_proj.bias")));
+  config.add_bool("use_conv_bias", weights.contains(concat(kFirstMixer, "conv1d.bias")));
+  config.add("layer_norm_epsilon", "1e-5");
   // mamba_ssm writes the head of a tied model, too.
   const bool is_tied = is_mamba_ssm || !weights.contains("lm_head.weight");
-  return concat("{", version, ", \"hidden_size\": ", embedding[1], ", \"vocab_size\": ", embedding[0],
-                ", \"num_hidden_layers\": ", count_layers(weights, kMambaLayers), ", \"conv_kernel\": ", conv1d[2],
-                ", \"use_bias\": ", word(weights.contains(concat(kFirstMixer, "in_proj.bias"))),
-                ", \"use_conv_bias\": ", word(weights.contains(concat(kFirstMixer, "conv1d.bias"))),
-                ", \"tie_word_embeddings\": ", word(is_tied),
-                ", \"layer_norm_epsilon\": 1e-5, \"bos_token_id\": 0, \"eos_token_id\": 0}");
+  add_common_keys({embedding[1], embedding[0], count_layers(weights, kMambaLayers), is_tied}, config);
+  return {};
 }
 
-Result<std::string> mamba1_config(const WeightMap& weights) {
+Status add_mamba1_keys(const WeightMap& weights, JsonText& config) {
   SUTRA_ASSIGN(const auto A_log, dims_of(weights, concat(kFirstMixer, "A_log"), 2));
   SUTRA_ASSIGN(const auto dt_proj, dims_of(weights, concat(kFirstMixer, "dt_proj.weight"), 2));
-  return mamba_config(weights, concat("\"model_type\": \"mamba\", \"intermediate_size\": ", A_log[0],
-                                      ", \"state_size\": ", A_log[1], ", \"time_step_rank\": ", dt_proj[1]));
+  config.add("model_type", "\"mamba\"");
+  config.add_uint("intermediate_size", A_log[0]);
+  config.add_uint("state_size", A_log[1]);
+  config.add_uint("time_step_rank", dt_proj[1]);
+  return add_mamba_keys(weights, config);
 }
 
-Result<std::string> mamba2_config(const WeightMap& weights) {
+Status add_mamba2_keys(const WeightMap& weights, JsonText& config) {
   // The convolution has D + 2 G N channels. More states than this are those of several groups.
   constexpr uint64_t kMostStates = 128;
   SUTRA_ASSIGN(const auto A_log, dims_of(weights, concat(kFirstMixer, "A_log"), 1));
@@ -45,13 +46,17 @@ Result<std::string> mamba2_config(const WeightMap& weights) {
   if (d_model == 0 || n_heads == 0 || d_inner % d_model != 0 || n_states == 0 || n_states > kMostStates) {
     return fail(ErrorCode::kUnsupported, "the shapes do not tell the groups and heads of this Mamba-2");
   }
-  return mamba_config(
-      weights, concat("\"model_type\": \"mamba2\", \"expand\": ", d_inner / d_model, ", \"num_heads\": ", n_heads,
-                      ", \"head_dim\": ", d_inner / n_heads, ", \"state_size\": ", n_states, ", \"n_groups\": 1"));
+  config.add("model_type", "\"mamba2\"");
+  config.add_uint("expand", d_inner / d_model);
+  config.add_uint("num_heads", n_heads);
+  config.add_uint("head_dim", d_inner / n_heads);
+  config.add_uint("state_size", n_states);
+  config.add_uint("n_groups", 1);
+  return add_mamba_keys(weights, config);
 }
 
 // flash-linear-attention's RWKV-7.
-Result<std::string> fla_rwkv7_config(const WeightMap& weights) {
+Status add_fla_rwkv7_keys(const WeightMap& weights, JsonText& config) {
   const auto low_rank = [&](std::string_view layer, std::string_view pair) {
     return dims_of(weights, concat(kFlaLayers, layer, ".attn.", pair, "_lora.lora.0.weight"), 2);
   };
@@ -68,28 +73,48 @@ Result<std::string> fla_rwkv7_config(const WeightMap& weights) {
     SUTRA_ASSIGN(const auto v, low_rank("1", "v"));
     v_low_rank = v[0];
   }
-  return concat("{\"model_type\": \"rwkv7\", \"hidden_size\": ", embedding[1], ", \"vocab_size\": ", embedding[0],
-                ", \"num_hidden_layers\": ", n_layer, ", \"intermediate_size\": ", key[0], ", \"num_heads\": ", r_k[0],
-                ", \"head_dim\": ", r_k[1], ", \"decay_low_rank_dim\": ", w[0], ", \"a_low_rank_dim\": ", a[0],
-                ", \"gate_low_rank_dim\": ", g[0], ", \"v_low_rank_dim\": ", v_low_rank,
-                ", \"norm_eps\": 1e-5, \"group_norm_epsilon\": 64e-5, \"tie_word_embeddings\": ",
-                word(!weights.contains("lm_head.weight")), ", \"bos_token_id\": 0, \"eos_token_id\": 0}");
+  add_rwkv7_keys({r_k[0], r_k[1], w[0], a[0], v_low_rank, g[0]}, config);
+  config.add_uint("intermediate_size", key[0]);
+  add_common_keys({embedding[1], embedding[0], n_layer, !weights.contains("lm_head.weight")}, config);
+  return {};
 }
 
-Result<std::string> config_by_names(const WeightMap& weights) {
-  if (has_blinkdl_names(weights)) return blinkdl_config(weights);
-  if (weights.contains("model.layers.0.attn.r_k")) return fla_rwkv7_config(weights);
-  if (weights.contains(concat(kFirstMixer, "x_proj.weight"))) return mamba1_config(weights);
-  if (weights.contains(concat(kFirstMixer, "A_log"))) return mamba2_config(weights);
+Status add_keys_by_names(const WeightMap& weights, JsonText& config) {
+  if (weights.contains("model.layers.0.attn.r_k")) return add_fla_rwkv7_keys(weights, config);
+  if (weights.contains(concat(kFirstMixer, "x_proj.weight"))) return add_mamba1_keys(weights, config);
+  if (weights.contains(concat(kFirstMixer, "A_log"))) return add_mamba2_keys(weights, config);
   return fail(ErrorCode::kNotFound, "the weights' names do not replace it");
 }
 
 }  // namespace
 
+void add_common_keys(const CommonKeys& keys, JsonText& config) {
+  config.add_uint("hidden_size", keys.hidden_size);
+  config.add_uint("vocab_size", keys.vocab_size);
+  config.add_uint("num_hidden_layers", keys.n_layer);
+  config.add_bool("tie_word_embeddings", keys.is_tied);
+  config.add_uint("bos_token_id", 0);
+  config.add_uint("eos_token_id", 0);
+}
+
+void add_rwkv7_keys(const Rwkv7Keys& keys, JsonText& config) {
+  config.add("model_type", "\"rwkv7\"");
+  config.add_uint("num_heads", keys.n_heads);
+  config.add_uint("head_dim", keys.head_size);
+  config.add_uint("decay_low_rank_dim", keys.decay_low_rank);
+  config.add_uint("a_low_rank_dim", keys.a_low_rank);
+  config.add_uint("v_low_rank_dim", keys.v_low_rank);
+  config.add_uint("gate_low_rank_dim", keys.gate_low_rank);
+  config.add("norm_eps", "1e-5");
+  config.add("group_norm_epsilon", "64e-5");
+}
+
 Result<std::string> config_of_weights(const WeightMap& weights) {
-  auto config = config_by_names(weights);
-  if (config) return config;
-  return fail(config.error().code, "config.json was not given, and ", config.error().message);
+  JsonText config;
+  const Status status =
+      has_blinkdl_names(weights) ? add_blinkdl_keys(weights, config) : add_keys_by_names(weights, config);
+  if (status) return config.text();
+  return fail(status.error().code, "config.json was not given, and ", status.error().message);
 }
 
 }  // namespace sutra
