@@ -1,16 +1,17 @@
+#include "runtime/quantize_folder.h"
+
 #include <chrono>
 #include <cstdio>
 
 #include "cli/command.h"
-#include "runtime/quantize_folder.h"
 
 namespace sutra::cli {
 namespace {
 
 struct Options {
-  std::string model, out, method = "rtn";
+  std::string model, out, method;
   int bits = 4;
-  QuantizeOptions quantize;
+  QuantizeFolderOptions quantize;
   bool json = false;
 };
 
@@ -22,9 +23,15 @@ Json describe(const QuantizeReport& report, double seconds) {
                 {"bytes_before", tensor.bytes_before},
                 {"bytes_after", tensor.bytes_after}};
     if (tensor.kept_because.empty()) {
-      row["output_error"] = tensor.relative_error;
+      row["output_error"] = tensor.error;
+      row["output_error_rtn"] = tensor.error_rtn;
+      row["cut"] = tensor.cut;
     } else {
       row["kept_because"] = tensor.kept_because;
+    }
+    if (tensor.ratio) {
+      row["scale_exponent"] = *tensor.ratio;
+      row["duo_scaling"] = tensor.duo;
     }
     tensors.push_back(std::move(row));
   }
@@ -32,31 +39,45 @@ Json describe(const QuantizeReport& report, double seconds) {
           {"bytes_before", report.bytes_before},
           {"bytes_after", report.bytes_after},
           {"compression", report.compression},
+          {"calibration_tokens", report.n_calibration_tokens},
           {"seconds", seconds}};
 }
 
+// Time left, from the share that is done.
+std::string progress_line(const Quantizer& quantizer, double seconds) {
+  const double done = quantizer.fraction();
+  const double left = done > 0 ? seconds / done - seconds : 0;
+  return concat("quantize: ", quantizer.stage_name(), ", ", static_cast<int>(done * 100), " %, ",
+                static_cast<int>(left + 0.5), " s left");
+}
+
+Result<QuantizeOptions::Method> method_of(const Options& options) {
+  using Method = QuantizeOptions::Method;
+  if (options.method.empty()) return options.quantize.calibration_path.empty() ? Method::kRtn : Method::kAwq;
+  if (options.method == "awq") return Method::kAwq;
+  if (options.method == "rtn") return Method::kRtn;
+  return fail(ErrorCode::kUnsupported, "--method must be awq or rtn, found '", printable(options.method), "'");
+}
+
 Status run(const Options& options) {
-  if (options.method != "rtn") {
-    return fail(ErrorCode::kUnsupported, "--method must be rtn, found '", printable(options.method), "'");
-  }
+  QuantizeFolderOptions quantize = options.quantize;
+  SUTRA_ASSIGN(quantize.quantize.method, method_of(options));
   if (options.bits != 4) return fail(ErrorCode::kUnsupported, "--bits must be 4, found ", options.bits);
   const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   catch_interrupts();
-  SUTRA_ASSIGN(
-      const QuantizeReport report,
-      quantize_folder(options.model, options.out, options.quantize,
-                      [](size_t n_done, size_t n_tensors, const QuantizedTensor& last) {
-                        show_progress(concat("quantize: ", n_done, " of ", n_tensors, " tensors, ", last.name));
-                        return go_on();
-                      }));
+  SUTRA_ASSIGN(const QuantizeReport report,
+               quantize_folder(options.model, options.out, quantize, [&](const Quantizer& quantizer) {
+                 show_progress(progress_line(quantizer, seconds()));
+                 return go_on();
+               }));
   show_progress({});
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (options.json) {
-    print_json(describe(report, seconds));
+    print_json(describe(report, seconds()));
   } else {
     std::printf("%llu bytes became %llu; the quantised matrices shrank %.2f times against float32; %.2f s\n",
                 static_cast<unsigned long long>(report.bytes_before),
-                static_cast<unsigned long long>(report.bytes_after), report.compression, seconds);
+                static_cast<unsigned long long>(report.bytes_after), report.compression, seconds());
   }
   return {};
 }
@@ -65,12 +86,23 @@ Status run(const Options& options) {
 
 Run add_quantize(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("--model", options->model, "float model folder")->required();
+  QuantizeFolderOptions& quantize = options->quantize;
+  app.add_option("--model", options->model, "model folder, .safetensors, .pth or .gguf file")->required();
   app.add_option("--out", options->out, "folder to write")->required();
-  app.add_option("--method", options->method, "rtn: round to nearest")->capture_default_str();
+  app.add_option("--method", options->method, "awq, or rtn: round to nearest; without it, awq with a calibration text");
   app.add_option("--bits", options->bits, "bits of a weight")->capture_default_str();
-  app.add_option("--group-size", options->quantize.group_size, "weights that share a scale: 32, 64, 128")
+  app.add_option("--group-size", quantize.quantize.group_size, "weights that share a scale: 32, 64, 128")
       ->capture_default_str();
+  app.add_option("--calibration", quantize.calibration_path, "text like that the model is for");
+  app.add_option("--calibration-sequences", quantize.calibration.n_sequences, "pieces taken from it")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--ctx", quantize.calibration.n_context, "most tokens of a piece")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--tokenizer", quantize.tokenizer_path, "tokenizer that is not beside the model");
+  app.add_option("--override", quantize.overrides, "key=value: replaces a value of the config");
+  app.add_option("--threads", quantize.n_threads, "threads")->check(CLI::Range(1, 64))->capture_default_str();
   app.add_flag("--json", options->json, "one JSON object");
   return [options] { return run(*options); };
 }

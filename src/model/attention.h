@@ -43,9 +43,8 @@ class Attention {
   void mix(const float* x, size_t n_tokens, const State& state, const Cache& cache, const Buffers& b, float scale,
            float* scratch, float* residual, ThreadPool& pool) const;
 
-  template <class Visit>
-  void for_each_linear(const Visit& visit) const {
-    for (const Linear* linear : {&q_proj_, &k_proj_, &v_proj_, &o_proj_}) visit(*linear);
+  void measure(LinearSizes& sizes) const {
+    for (const Linear* linear : {&q_proj_, &k_proj_, &v_proj_, &o_proj_}) sizes.add(*linear);
   }
 
  private:

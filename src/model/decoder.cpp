@@ -35,8 +35,7 @@ Decoder::Buffers Decoder::carve(Arena& arena, size_t n_tokens) const {
   const bool has_pairs =
       std::ranges::any_of(blocks_, [](const Block& block) { return block.attention && block.mamba; });
   b.scratch = has_pairs ? arena.take<float>(n_tokens * config_.d_model) : b.x_norm;
-  size_t input_bytes = 0;
-  for_each_linear([&](const Linear& l) { input_bytes = std::max(input_bytes, l.input_bytes(n_tokens)); });
+  const size_t input_bytes = n_tokens * sizes_.input_bytes;
   b.attention = Attention::carve(arena, config_.attention, n_tokens, input_bytes);
   b.mamba = Mamba2Mixer::carve(arena, config_.mamba, n_tokens, input_bytes);
   b.mlp = GatedMlp::carve(arena, config_.dim_ffn, n_tokens, input_bytes);
@@ -75,83 +74,59 @@ void Decoder::mix(const Block& block, State& state, size_t n_tokens, const Buffe
   block.mlp.mix(b.x_norm, n_tokens, b.mlp, config_.mlp_multiplier, b.x_norm, b.x, pool);
 }
 
-void Decoder::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
-                      ThreadPool& pool, std::span<float> logits) const {
-  const size_t n_tokens = ids.size();
-  const size_t d_model = config_.d_model;
-  SUTRA_ASSERT(n_tokens >= 1 && n_tokens <= workspace.max_tokens);
+void Decoder::run_layers(State& state, size_t n_tokens, Workspace& workspace, ThreadPool& pool) const {
   SUTRA_ASSERT(layout_.n_page_floats() == 0 ||
                state.n_tokens + n_tokens <= uint64_t{state.pages.size()} * kernels::kCachePageTokens);
   Arena arena(workspace.buffer.bytes());
   const Buffers b = carve(arena, n_tokens);
-
-  for (size_t t = 0; t < n_tokens; ++t) {
-    float* x = b.x + t * d_model;
-    embeddings_.copy_row(static_cast<size_t>(ids[t]), x);
-    kernels::scale(x, config_.embedding_multiplier, d_model, x);
-  }
   kernels::rope_table(frequencies_, state.n_tokens, n_tokens, b.attention.cos, b.attention.sin);
   for (const Block& block : blocks_) mix(block, state, n_tokens, b, pool);
-  state.n_tokens += n_tokens;
-
-  if (wanted == LogitsWanted::kNone) return;
-  const size_t n_wanted = wanted == LogitsWanted::kAll ? n_tokens : 1;
-  SUTRA_ASSERT(logits.size() == n_wanted * config_.vocab_size);
-  const float* x = b.x + (n_tokens - n_wanted) * d_model;
-  kernels::rms_norm({x, n_wanted, d_model, data(norm_), config_.rms_norm_eps, b.x_norm});
-  // Logits are divided by logits_scaling; their input is shorter.
-  kernels::scale(b.x_norm, 1.0f / config_.logits_scaling, n_wanted * d_model, b.x_norm);
-  prepare_and_multiply(head_ ? *head_ : embeddings_, {b.x_norm, n_wanted, b.attention.q_q}, logits.data(), pool);
 }
 
-template <class Visit>
-void Decoder::for_each_linear(const Visit& visit) const {
-  visit(embeddings_);
+void Decoder::measure(LinearSizes& sizes) const {
   for (const Block& block : blocks_) {
-    if (block.mamba) block.mamba->for_each_linear(visit);
-    if (block.attention) block.attention->for_each_linear(visit);
-    block.mlp.for_each_linear(visit);
+    if (block.mamba) block.mamba->measure(sizes);
+    if (block.attention) block.attention->measure(sizes);
+    block.mlp.measure(sizes);
   }
-  if (head_) visit(*head_);
 }
 
-Result<Workspace> Decoder::create_workspace(size_t max_tokens) const {
-  Arena measure;
-  carve(measure, max_tokens);
-  Workspace workspace;
-  SUTRA_ASSIGN(workspace.buffer, AlignedBuffer::create(measure.used()));
-  workspace.max_tokens = max_tokens;
-  return workspace;
+size_t Decoder::layers_bytes(size_t n_tokens) const {
+  Arena arena;
+  carve(arena, n_tokens);
+  return arena.used();
 }
 
-uint64_t Decoder::weight_bytes() const {
-  uint64_t bytes = 0;
-  for_each_linear([&](const Linear& linear) { bytes += linear.weight_bytes(); });
-  return bytes;
-}
-
-Result<Decoder::Block> Decoder::take_block(size_t layer, WeightMap& tensors, const ModelConfig& config,
-                                           const WeightOptions& options) {
+// The fields of a layer's mixers.
+void Decoder::add_state(size_t layer, Block& block) {
   const DecoderConfig& c = config_;
-  const DecoderNames names = decoder_names(c);
-  const std::string p = concat("model.layers.", layer, ".");
-  Block block;
-  SUTRA_ASSIGN(block.mixer_norm, take_vector(tensors, p + "input_layernorm.weight", {c.d_model}));
   if (c.has_attention[layer]) {
-    SUTRA_ASSIGN(block.attention, Attention::take(tensors, p + "self_attn.", c.attention, config, options));
     block.cache_field = layout_.fields.size();
     layout_.add_cache(layer, c.attention.n_kv_heads, c.attention.head_dim);
   }
   if (c.has_mamba[layer]) {
     const Mamba2MixerConfig& m = c.mamba;
-    SUTRA_ASSIGN(block.mamba, Mamba2Mixer::take(tensors, p + "mamba.", m, config, options));
     block.mamba_field = layout_.fields.size();
     layout_.add({concat("conv.", layer), 0, 1, m.d_conv, m.conv_dim(), true, {m.conv_dim(), m.d_conv}});
     layout_.add({concat("ssm.", layer), 0, m.n_heads, m.d_state, m.head_dim, true, {m.n_heads, m.head_dim, m.d_state}});
   }
+}
+
+Status Decoder::take_block(size_t layer, WeightMap& tensors, const ModelConfig& config, const WeightOptions& options,
+                           Block& block) const {
+  const DecoderConfig& c = config_;
+  const DecoderNames names = decoder_names(c);
+  const std::string p = concat("model.layers.", layer, ".");
+  SUTRA_ASSIGN(block.mixer_norm, take_vector(tensors, p + "input_layernorm.weight", {c.d_model}));
+  if (c.has_attention[layer]) {
+    SUTRA_ASSIGN(block.attention, Attention::take(tensors, p + "self_attn.", c.attention, config, options));
+  }
+  if (c.has_mamba[layer]) {
+    SUTRA_ASSIGN(block.mamba, Mamba2Mixer::take(tensors, p + "mamba.", c.mamba, config, options));
+  }
   SUTRA_ASSIGN(block.mlp_norm, take_vector(tensors, concat(p, names.mlp_norm, ".weight"), {c.d_model}));
   SUTRA_ASSIGN(block.mlp, GatedMlp::take(tensors, concat(p, names.mlp), names.matrices, c, config, options));
-  return block;
+  return {};
 }
 
 // GGUF files have what the frequencies of Llama 3 are divided by as a tensor.
@@ -177,15 +152,17 @@ Result<std::unique_ptr<Model>> Decoder::create(const ModelConfig& config, Weight
   model->layout_.max_tokens = c.max_tokens;
   model->frequencies_ = rotary_frequencies(c.attention.rope);
   SUTRA_TRY(divide_frequencies(tensors, model->frequencies_));
-  SUTRA_ASSIGN(model->embeddings_,
-               Linear::take(tensors, "model.embed_tokens", c.vocab_size, c.d_model, config, options));
+  const Ends ends{"model.embed_tokens",   "",
+                  decoder_names(c).norm,  "lm_head",
+                  c.tie_word_embeddings,  c.rms_norm_eps,
+                  c.embedding_multiplier, 1.0f / c.logits_scaling};
+  SUTRA_TRY(model->take_ends(ends, tensors, config, options));
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
-    SUTRA_ASSIGN(Block block, model->take_block(layer, tensors, config, options));
+    Block block;
+    model->add_state(layer, block);
+    if (layer < options.part.first_layer || layer >= options.part.last_layer) continue;
+    SUTRA_TRY(model->take_block(layer, tensors, config, options, block));
     model->blocks_.push_back(std::move(block));
-  }
-  SUTRA_ASSIGN(model->norm_, take_vector(tensors, concat(decoder_names(c).norm, ".weight"), {c.d_model}));
-  if (!c.tie_word_embeddings) {
-    SUTRA_ASSIGN(model->head_, Linear::take(tensors, "lm_head", c.vocab_size, c.d_model, config, options));
   }
   return model;
 }

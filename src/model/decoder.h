@@ -27,11 +27,7 @@ class Decoder final : public Model {
   static Result<std::unique_ptr<Model>> create(const ModelConfig& config, WeightMap& tensors,
                                                const WeightOptions& options);
 
-  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
-               std::span<float> logits) const override;
-  [[nodiscard]] Result<Workspace> create_workspace(size_t max_tokens) const override;
-  [[nodiscard]] const StateLayout& state_layout() const override { return layout_; }
-  [[nodiscard]] uint64_t weight_bytes() const override;
+  void run_layers(State& state, size_t n_tokens, Workspace& workspace, ThreadPool& pool) const override;
 
  private:
   struct Block {
@@ -44,20 +40,18 @@ class Decoder final : public Model {
   };
   struct Buffers;
 
-  Result<Block> take_block(size_t layer, WeightMap& tensors, const ModelConfig& config, const WeightOptions& options);
+  void add_state(size_t layer, Block& block);
+  Status take_block(size_t layer, WeightMap& tensors, const ModelConfig& config, const WeightOptions& options,
+                    Block& block) const;
   static Status divide_frequencies(WeightMap& tensors, std::vector<double>& frequencies);
   void mix(const Block& block, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   Buffers carve(Arena& arena, size_t n_tokens) const;
-  template <class Visit>
-  void for_each_linear(const Visit& visit) const;
+  void measure(LinearSizes& sizes) const override;
+  [[nodiscard]] size_t layers_bytes(size_t n_tokens) const override;
 
   DecoderConfig config_;
-  StateLayout layout_;
   std::vector<double> frequencies_;  // of the rotary positions
-  Linear embeddings_;
   std::vector<Block> blocks_;
-  Tensor norm_;
-  std::optional<Linear> head_;  // empty: tied to the embeddings
 };
 
 }  // namespace sutra

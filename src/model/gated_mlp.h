@@ -37,11 +37,10 @@ class GatedMlp {
   void mix(const float* x, size_t n_tokens, const Buffers& b, float scale, float* scratch, float* residual,
            ThreadPool& pool) const;
 
-  template <class Visit>
-  void for_each_linear(const Visit& visit) const {
-    visit(gate_);
-    if (up_) visit(*up_);
-    visit(down_);
+  void measure(LinearSizes& sizes) const {
+    sizes.add(gate_);
+    if (up_) sizes.add(*up_);
+    sizes.add(down_);
   }
 
  private:

@@ -34,6 +34,12 @@ Result<Linear> Linear::take(WeightMap& tensors, std::string_view name, size_t n_
   linear.n_out_ = n_out;
   linear.n_in_ = n_in;
   linear.int8_activations_ = options.int8_activations;
+  if (options.taps != nullptr) {
+    if (const auto tap = options.taps->find(name); tap != options.taps->end()) {
+      linear.tap_ = &tap->second;
+      linear.tap_->rows.resize(options.max_tap_tokens * n_in);
+    }
+  }
   if (config.packed && has_q4(tensors, name, config.packed->layout)) {
     SUTRA_ASSIGN(Q4Matrix matrix,
                  take_q4(tensors, name, n_out, n_in, config.packed->layout, config.packed->group_size));
@@ -48,7 +54,19 @@ Result<Linear> Linear::take(WeightMap& tensors, std::string_view name, size_t n_
   return linear;
 }
 
+Result<Linear> Linear::take_embedding(WeightMap& tensors, std::string_view name, size_t n_rows, size_t n_cols,
+                                      const ModelConfig& config, const WeightOptions& options) {
+  SUTRA_ASSIGN(Linear linear, take(tensors, name, n_rows, n_cols, config, options));
+  SUTRA_ASSIGN(linear.row_scale_, take_vector_if_any(tensors, concat(name, "_scale"), {n_cols}));
+  return linear;
+}
+
 void Linear::prepare(const LinearInput& input, size_t first_token, size_t last_token) const {
+  if (tap_ != nullptr) {
+    SUTRA_ASSERT(input.n_tokens * n_in_ <= tap_->rows.size());
+    std::copy(input.x + first_token * n_in_, input.x + last_token * n_in_, tap_->rows.data() + first_token * n_in_);
+    if (first_token == 0) tap_->n_tokens = input.n_tokens;  // of all threads, one
+  }
   if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) {
     kernels::quantize_activations(input.x, activations_of(*q4, input, int8_activations_), first_token, last_token);
   } else if (const auto* q8 = std::get_if<Q8Matrix>(&weight_)) {
@@ -101,6 +119,11 @@ void prepare_and_multiply(const Linear& linear, const LinearInput& input, float*
 }
 
 void Linear::copy_row(size_t id, float* y) const {
+  unpack_row(id, y);
+  if (!row_scale_.bytes().empty()) kernels::mul(y, data(row_scale_), n_in_, y);
+}
+
+void Linear::unpack_row(size_t id, float* y) const {
   if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) {
     kernels::unpack_row_q4(q4->view(), id, y);
     return;
@@ -141,9 +164,18 @@ uint64_t Linear::weight_bytes() const {
   return std::get<Tensor>(weight_).bytes().size();
 }
 
+void LinearSizes::add(const Linear& linear) {
+  weight_bytes += linear.weight_bytes();
+  input_bytes = std::max(input_bytes, linear.input_bytes(1));
+}
+
 Result<Tensor> take_vector(WeightMap& tensors, std::string_view name, const Shape& shape) {
   SUTRA_ASSIGN(const Tensor source, tensors.take(name, kFloatsAndBlocks, shape));
   return widen(source.view());
+}
+
+Result<Tensor> take_vector_if_any(WeightMap& tensors, std::string_view name, const Shape& shape) {
+  return tensors.contains(name) ? take_vector(tensors, name, shape) : Tensor();
 }
 
 Result<Tensor> take_transposed(WeightMap& tensors, std::string_view name, const Shape& shape) {

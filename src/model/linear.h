@@ -3,20 +3,50 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "model/model.h"
+#include "model/config.h"
 #include "model/workspace.h"
 #include "quant/q4_matrix.h"
 #include "quant/q8_matrix.h"
 #include "quant/weight_map.h"
 
 namespace sutra {
+
+// Layers first ≤ l < last (as many of them as there are), and what is before and after them: the embeddings with their
+// norm, and the last norm with the head's matrix, which for tied weights is that of the embeddings. The tensors of what is
+// not wanted need not be there. What belongs to no layer but is used by all, rope_freqs of GGUF files, each part wants.
+struct ModelPart {
+  size_t first_layer = 0, last_layer = SIZE_MAX;
+  bool embeddings = true, head = true;
+};
+
+// What came into a linear in the last chunk, as floats: for who measures activations. Where several linears have one
+// input and it is prepared once for all, only the tap of the first is filled: q of q, k and v, gate of gate and up, w of
+// RWKV-6's time_maa_w1.
+struct InputTap {
+  std::vector<float> rows;  // [T, K], room for WeightOptions::max_tap_tokens
+  size_t n_tokens = 0;
+};
+using InputTaps = std::map<std::string, InputTap, std::less<>>;
+
+// How linears treat their weights and inputs.
+struct WeightOptions {
+  bool exact = false;             // 4-bit weights are widened to f32, activations stay f32
+  bool int8_activations = false;  // A8 instead of A15
+  ModelPart part = {};
+  InputTaps* taps = nullptr;  // by the names of linears, for chunks of at most max_tap_tokens; outlives the model
+  size_t max_tap_tokens = 0;
+};
 
 // The input of products: T tokens in float32, and room for them in the integers that packed weights want. Matrices with
 // weights of the same form may share one.
@@ -34,8 +64,12 @@ class Linear {
   // the AWQ layout, from `tensors`. What a quantised model has left in float is held in 8 bits, unless options.exact.
   static Result<Linear> take(WeightMap& tensors, std::string_view name, size_t n_out, size_t n_in,
                              const ModelConfig& config, const WeightOptions& options);
+  // The same of an embedding. Where it is the head too, AWQ may have scaled its columns: `name`_scale [K] then makes the
+  // rows that are looked up what they were (models/awq.md).
+  static Result<Linear> take_embedding(WeightMap& tensors, std::string_view name, size_t n_rows, size_t n_cols,
+                                       const ModelConfig& config, const WeightOptions& options);
 
-  // Quantises tokens first ≤ t < last of the input; nothing for float weights.
+  // Quantises tokens first ≤ t < last of the input; nothing for float weights. The tap gets them as they are.
   void prepare(const LinearInput& input, size_t first_token, size_t last_token) const;
   // Rows first ≤ n < last of y = W x, token t's at y + t · y_stride. `first` is a multiple of kTileRows, and so is
   // `last` unless it is n_out(). The input is prepared.
@@ -54,10 +88,22 @@ class Linear {
   [[nodiscard]] size_t n_in() const { return n_in_; }
 
  private:
+  void unpack_row(size_t id, float* y) const;
+
   WeightMatrix weight_;
+  Tensor row_scale_;  // of an embedding, if it has one
   size_t n_out_ = 0;
   size_t n_in_ = 0;
   bool int8_activations_ = false;
+  InputTap* tap_ = nullptr;
+};
+
+// What linears need together.
+struct LinearSizes {
+  uint64_t weight_bytes = 0;
+  size_t input_bytes = 0;  // the most that one needs of LinearInput::quantized for a token
+
+  void add(const Linear& linear);
 };
 
 struct Product {
@@ -110,7 +156,9 @@ inline const float* data_or_null(const Tensor& tensor) { return tensor.bytes().e
 
 // A float vector of n elements as F32, whatever dtype and (given) shape the file has.
 Result<Tensor> take_vector(WeightMap& tensors, std::string_view name, const Shape& shape);
-// The same with rows and columns exchanged: from `shape`, [n_rows, n_cols] with any dimensions of one between them, to
+// The same, or an empty tensor where the checkpoint has none of this name.
+Result<Tensor> take_vector_if_any(WeightMap& tensors, std::string_view name, const Shape& shape);
+// The first with rows and columns exchanged: from `shape`, [n_rows, n_cols] with any dimensions of one between them, to
 // [n_cols, n_rows].
 Result<Tensor> take_transposed(WeightMap& tensors, std::string_view name, const Shape& shape);
 // A = −exp(A_log), with the kernels' exp, not the platform's: A has the same bits everywhere.

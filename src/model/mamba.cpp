@@ -47,9 +47,7 @@ Mamba::Buffers Mamba::carve(Arena& arena, size_t n_tokens) const {
   b.dt_low = arena.take<float>(n_tokens * config_.dt_rank);
   b.dt = arena.take<float>(n_tokens * config_.d_inner);
   b.y = arena.take<float>(n_tokens * config_.d_inner);
-  size_t input_bytes = 0;
-  for_each_linear([&](const Linear& l) { input_bytes = std::max(input_bytes, l.input_bytes(n_tokens)); });
-  b.q = arena.take<std::byte>(input_bytes);
+  b.q = arena.take<std::byte>(n_tokens * sizes_.input_bytes);
   return b;
 }
 
@@ -73,7 +71,7 @@ void Mamba::project(const Block& block, const LinearInput& h, size_t first, size
                    data_or_null(block.conv1d_bias), kernels::Conv1dActivation::kSilu, conv_state, b.u});
 }
 
-// dt = softplus(W_dt dt + b) and y = selective_scan(u, dt, A, B, C, D) ⊙ silu(z), for some channels.
+// dt = softplus(W_dt dt + b) and y = selective_scan(u, dt, A, B, C, D) ⊙ silu(z) (⊙ out_scale), for some channels.
 void Mamba::scan(const Block& block, const LinearInput& dt_low, size_t first, size_t last, const Buffers& b,
                  float* ssm_state) const {
   const size_t d_inner = config_.d_inner, dt_rank = config_.dt_rank;
@@ -101,6 +99,10 @@ void Mamba::scan(const Block& block, const LinearInput& dt_low, size_t first, si
   scan.state = ssm_state;
   scan.y = b.y;
   kernels::selective_scan(scan);
+  for (size_t t = 0; t < dt_low.n_tokens && !block.out_scale.bytes().empty(); ++t) {
+    float* y = b.y + t * d_inner + first;
+    kernels::mul(y, data(block.out_scale) + first, last - first, y);
+  }
 }
 
 // FalconMamba: one token's dt, B and C, each by itself and without weights.
@@ -114,7 +116,7 @@ void Mamba::normalize_dt_B_C(float* dt_B_C) const {
 }
 
 void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
-  const Block& block = blocks_[layer];
+  const Block& block = blocks_[layer - first_layer_];
   const size_t d_model = config_.d_model, d_inner = config_.d_inner, d_state = config_.d_state;
   const size_t dt_rank = config_.dt_rank;
   const size_t bc_stride = dt_rank + 2 * d_state;
@@ -153,43 +155,24 @@ void Mamba::mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, T
   multiply_add(block.out_proj, y, config_.use_bias ? data(block.out_proj_bias) : nullptr, b.x_norm, b.x, pool);
 }
 
-void Mamba::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
-                    ThreadPool& pool, std::span<float> logits) const {
-  const size_t n_tokens = ids.size();
-  const size_t d_model = config_.d_model;
-  SUTRA_ASSERT(n_tokens >= 1 && n_tokens <= workspace.max_tokens);
+void Mamba::run_layers(State& state, size_t n_tokens, Workspace& workspace, ThreadPool& pool) const {
   Arena arena(workspace.buffer.bytes());
   const Buffers b = carve(arena, n_tokens);
-
-  for (size_t t = 0; t < n_tokens; ++t) embeddings_.copy_row(static_cast<size_t>(ids[t]), b.x + t * d_model);
-  for (size_t layer = 0; layer < config_.n_layer; ++layer) mix(layer, state, n_tokens, b, pool);
-  state.n_tokens += n_tokens;
-
-  if (wanted == LogitsWanted::kNone) return;
-  const size_t n_wanted = wanted == LogitsWanted::kAll ? n_tokens : 1;
-  SUTRA_ASSERT(logits.size() == n_wanted * config_.vocab_size);
-  const float* x = b.x + (n_tokens - n_wanted) * d_model;
-  kernels::rms_norm({x, n_wanted, d_model, data(norm_f_), config_.rms_norm_eps, b.x_norm});
-  prepare_and_multiply(head_ ? *head_ : embeddings_, {b.x_norm, n_wanted, b.q}, logits.data(), pool);
-}
-
-template <class Visit>
-void Mamba::for_each_linear(const Visit& visit) const {
-  visit(embeddings_);
-  for (const Block& block : blocks_) {
-    for (const Linear* linear : {&block.in_proj, &block.x_proj, &block.dt_proj, &block.out_proj}) visit(*linear);
+  for (size_t layer = first_layer_; layer < first_layer_ + blocks_.size(); ++layer) {
+    mix(layer, state, n_tokens, b, pool);
   }
-  if (head_) visit(*head_);
 }
 
-Result<Workspace> Mamba::create_workspace(size_t max_tokens) const {
-  return make_workspace(max_tokens, [&](Arena& arena) { carve(arena, max_tokens); });
+void Mamba::measure(LinearSizes& sizes) const {
+  for (const Block& block : blocks_) {
+    for (const Linear* linear : {&block.in_proj, &block.x_proj, &block.dt_proj, &block.out_proj}) sizes.add(*linear);
+  }
 }
 
-uint64_t Mamba::weight_bytes() const {
-  uint64_t bytes = 0;
-  for_each_linear([&](const Linear& linear) { bytes += linear.weight_bytes(); });
-  return bytes;
+size_t Mamba::layers_bytes(size_t n_tokens) const {
+  Arena arena;
+  carve(arena, n_tokens);
+  return arena.used();
 }
 
 Result<Mamba::Block> Mamba::take_block(size_t layer, WeightMap& tensors, const ModelConfig& config,
@@ -218,6 +201,7 @@ Result<Mamba::Block> Mamba::take_block(size_t layer, WeightMap& tensors, const M
     negative_exp(b.A);
   }
   SUTRA_ASSIGN(b.D, take_vector(tensors, mixer + "D", {c.d_inner}));
+  SUTRA_ASSIGN(b.out_scale, take_vector_if_any(tensors, mixer + "out_scale", {c.d_inner}));
   SUTRA_ASSIGN(b.out_proj, linear("out_proj", c.d_model, c.d_inner));
   if (c.use_bias) {
     SUTRA_ASSIGN(b.in_proj_bias, take_vector(tensors, mixer + "in_proj.bias", {2 * c.d_inner}));
@@ -232,15 +216,11 @@ Result<std::unique_ptr<Model>> Mamba::create(const ModelConfig& config, WeightMa
   model->config_ = std::get<MambaConfig>(config.architecture);
   const MambaConfig& c = model->config_;
   model->layout_ = make_layout(c);
-  SUTRA_ASSIGN(model->embeddings_,
-               Linear::take(tensors, "backbone.embeddings", c.vocab_size, c.d_model, config, options));
-  for (size_t layer = 0; layer < c.n_layer; ++layer) {
+  const Ends ends{"backbone.embeddings", "", "backbone.norm_f", "lm_head", c.tie_word_embeddings, c.rms_norm_eps};
+  SUTRA_TRY(model->take_ends(ends, tensors, config, options));
+  for (size_t layer = options.part.first_layer; layer < options.part.last_layer; ++layer) {
     SUTRA_ASSIGN(Block block, model->take_block(layer, tensors, config, options));
     model->blocks_.push_back(std::move(block));
-  }
-  SUTRA_ASSIGN(model->norm_f_, take_vector(tensors, "backbone.norm_f.weight", {c.d_model}));
-  if (!c.tie_word_embeddings) {
-    SUTRA_ASSIGN(model->head_, Linear::take(tensors, "lm_head", c.vocab_size, c.d_model, config, options));
   }
   return model;
 }

@@ -14,11 +14,7 @@ class Mamba final : public Model {
   static Result<std::unique_ptr<Model>> create(const ModelConfig& config, WeightMap& tensors,
                                                const WeightOptions& options);
 
-  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
-               std::span<float> logits) const override;
-  [[nodiscard]] Result<Workspace> create_workspace(size_t max_tokens) const override;
-  [[nodiscard]] const StateLayout& state_layout() const override { return layout_; }
-  [[nodiscard]] uint64_t weight_bytes() const override;
+  void run_layers(State& state, size_t n_tokens, Workspace& workspace, ThreadPool& pool) const override;
 
  private:
   struct Block {
@@ -30,6 +26,7 @@ class Mamba final : public Model {
     Tensor dt_bias;
     Tensor A;  // [d_state, d_inner] = -exp(A_log), transposed from the file
     Tensor D;
+    Tensor out_scale;  // [d_inner] of out_proj's input, in 4-bit models that have it (models/awq.md)
   };
   struct Buffers;
 
@@ -42,15 +39,11 @@ class Mamba final : public Model {
   void normalize_dt_B_C(float* dt_B_C) const;
   void mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   Buffers carve(Arena& arena, size_t n_tokens) const;
-  template <class Visit>
-  void for_each_linear(const Visit& visit) const;
+  void measure(LinearSizes& sizes) const override;
+  [[nodiscard]] size_t layers_bytes(size_t n_tokens) const override;
 
   MambaConfig config_;
-  StateLayout layout_;
-  Linear embeddings_;
   std::vector<Block> blocks_;
-  Tensor norm_f_;
-  std::optional<Linear> head_;  // empty: tied to the embeddings
 };
 
 }  // namespace sutra

@@ -31,10 +31,9 @@ class Mamba2Mixer {
   void mix(const float* x, size_t n_tokens, float* conv_state, float* ssm_state, const Buffers& b, float scale,
            float* scratch, float* residual, ThreadPool& pool) const;
 
-  template <class Visit>
-  void for_each_linear(const Visit& visit) const {
-    visit(in_proj_);
-    visit(out_proj_);
+  void measure(LinearSizes& sizes) const {
+    sizes.add(in_proj_);
+    sizes.add(out_proj_);
   }
 
  private:

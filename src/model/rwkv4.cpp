@@ -29,7 +29,7 @@ StateLayout make_layout(const Rwkv4Config& c) {
 // Every intermediate of a chunk of T tokens; [T, C] unless said otherwise.
 struct Rwkv4::Buffers {
   float* x;       // residual stream
-  float* x_norm;  // ln1, ln2 or ln_out of x; then what is added to x
+  float* x_norm;  // ln1 or ln2 of x; then what is added to x
   float *x_k, *x_v, *x_r;
   float *k, *v, *r;
   float* ffn_k;                // [T, dim_ffn]
@@ -41,14 +41,13 @@ Rwkv4::Buffers Rwkv4::carve(Arena& arena, size_t n_tokens) const {
   Buffers b{};
   for (float** buffer : {&b.x, &b.x_norm, &b.x_k, &b.x_v, &b.x_r, &b.k, &b.v, &b.r}) *buffer = arena.take<float>(n);
   b.ffn_k = arena.take<float>(n_tokens * config_.dim_ffn);
-  size_t input_bytes = 0;
-  for_each_linear([&](const Linear& linear) { input_bytes = std::max(input_bytes, linear.input_bytes(n_tokens)); });
+  const size_t input_bytes = n_tokens * sizes_.input_bytes;
   for (std::byte** buffer : {&b.q_k, &b.q_v, &b.q_r}) *buffer = arena.take<std::byte>(input_bytes);
   return b;
 }
 
 void Rwkv4::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
-  const TimeMix& att = blocks_[layer].att;
+  const TimeMix& att = blocks_[layer - first_layer_].att;
   const size_t n_embd = config_.n_embd, n = n_tokens * n_embd;
   const auto field = [&](Field f) { return state.field(layout_.fields[f]) + layer * n_embd; };
   float* x_prev = field(kAttXPrev);
@@ -81,52 +80,30 @@ void Rwkv4::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers&
   multiply_add(att.output, y, nullptr, b.x_norm, b.x, pool);
 }
 
-void Rwkv4::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
-                    ThreadPool& pool, std::span<float> logits) const {
-  const size_t n_tokens = ids.size();
-  SUTRA_ASSERT(n_tokens >= 1 && n_tokens <= workspace.max_tokens);
+void Rwkv4::run_layers(State& state, size_t n_tokens, Workspace& workspace, ThreadPool& pool) const {
   Arena arena(workspace.buffer.bytes());
   const Buffers b = carve(arena, n_tokens);
-
-  for (size_t t = 0; t < n_tokens; ++t) {
-    embeddings_.copy_row(static_cast<size_t>(ids[t]), b.x + t * config_.n_embd);
-  }
-  rwkv::layer_norm(ln0_, config_.layer_norm_eps, b.x, n_tokens, b.x, pool);
-  for (size_t layer = 0; layer < config_.n_layer; ++layer) {
+  for (size_t layer = first_layer_; layer < first_layer_ + blocks_.size(); ++layer) {
     time_mix(layer, state, n_tokens, b, pool);
-    blocks_[layer].ffn.forward(state.field(layout_.fields[kFfnXPrev]) + layer * config_.n_embd, config_.layer_norm_eps,
-                               n_tokens, {b.x, b.x_norm, b.x_k, b.x_r, b.r, b.ffn_k, b.q_k, b.q_r}, pool);
+    blocks_[layer - first_layer_].ffn.forward(state.field(layout_.fields[kFfnXPrev]) + layer * config_.n_embd,
+                                              config_.layer_norm_eps, n_tokens,
+                                              {b.x, b.x_norm, b.x_k, b.x_r, b.r, b.ffn_k, b.q_k, b.q_r}, pool);
   }
-  state.n_tokens += n_tokens;
-
-  if (wanted == LogitsWanted::kNone) return;
-  const size_t n_wanted = wanted == LogitsWanted::kAll ? n_tokens : 1;
-  SUTRA_ASSERT(logits.size() == n_wanted * config_.vocab_size);
-  rwkv::layer_norm(ln_out_, config_.layer_norm_eps, b.x + (n_tokens - n_wanted) * config_.n_embd, n_wanted, b.x_norm,
-                   pool);
-  prepare_and_multiply(head_ ? *head_ : embeddings_, {b.x_norm, n_wanted, b.q_k}, logits.data(), pool);
 }
 
-template <class Visit>
-void Rwkv4::for_each_linear(const Visit& visit) const {
-  visit(embeddings_);
+void Rwkv4::measure(LinearSizes& sizes) const {
   for (const Block& block : blocks_) {
     for (const Linear* linear : {&block.att.receptance, &block.att.key, &block.att.value, &block.att.output}) {
-      visit(*linear);
+      sizes.add(*linear);
     }
-    block.ffn.for_each_linear(visit);
+    block.ffn.measure(sizes);
   }
-  if (head_) visit(*head_);
 }
 
-Result<Workspace> Rwkv4::create_workspace(size_t max_tokens) const {
-  return make_workspace(max_tokens, [&](Arena& arena) { carve(arena, max_tokens); });
-}
-
-uint64_t Rwkv4::weight_bytes() const {
-  uint64_t bytes = 0;
-  for_each_linear([&](const Linear& linear) { bytes += linear.weight_bytes(); });
-  return bytes;
+size_t Rwkv4::layers_bytes(size_t n_tokens) const {
+  Arena arena;
+  carve(arena, n_tokens);
+  return arena.used();
 }
 
 Result<Rwkv4::TimeMix> Rwkv4::take_time_mix(const std::string& p, WeightMap& tensors, const ModelConfig& config,
@@ -157,18 +134,14 @@ Result<std::unique_ptr<Model>> Rwkv4::create(const ModelConfig& config, WeightMa
   model->config_ = std::get<Rwkv4Config>(config.architecture);
   const Rwkv4Config& c = model->config_;
   model->layout_ = make_layout(c);
-  SUTRA_ASSIGN(model->embeddings_, Linear::take(tensors, "emb", c.vocab_size, c.n_embd, config, options));
-  SUTRA_ASSIGN(model->ln0_, rwkv::take_norm(tensors, "blocks.0.ln0", c.n_embd));
-  for (size_t layer = 0; layer < c.n_layer; ++layer) {
+  const Ends ends{"emb", "blocks.0.ln0", "ln_out", "head", c.tie_word_embeddings, c.layer_norm_eps};
+  SUTRA_TRY(model->take_ends(ends, tensors, config, options));
+  for (size_t layer = options.part.first_layer; layer < options.part.last_layer; ++layer) {
     const std::string p = concat("blocks.", layer, ".");
     Block block;
     SUTRA_ASSIGN(block.att, model->take_time_mix(p, tensors, config, options));
     SUTRA_ASSIGN(block.ffn, rwkv::GatedChannelMix::take(tensors, p, c.n_embd, c.dim_ffn, true, config, options));
     model->blocks_.push_back(std::move(block));
-  }
-  SUTRA_ASSIGN(model->ln_out_, rwkv::take_norm(tensors, "ln_out", c.n_embd));
-  if (!c.tie_word_embeddings) {
-    SUTRA_ASSIGN(model->head_, Linear::take(tensors, "head", c.vocab_size, c.n_embd, config, options));
   }
   return model;
 }

@@ -16,11 +16,7 @@ class Rwkv5 final : public Model {
   static Result<std::unique_ptr<Model>> create(const ModelConfig& config, WeightMap& tensors,
                                                const WeightOptions& options);
 
-  void forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
-               std::span<float> logits) const override;
-  [[nodiscard]] Result<Workspace> create_workspace(size_t max_tokens) const override;
-  [[nodiscard]] const StateLayout& state_layout() const override { return layout_; }
-  [[nodiscard]] uint64_t weight_bytes() const override;
+  void run_layers(State& state, size_t n_tokens, Workspace& workspace, ThreadPool& pool) const override;
 
  private:
   struct TimeMix {
@@ -42,16 +38,11 @@ class Rwkv5 final : public Model {
                                 const WeightOptions& options) const;
   void time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
   Buffers carve(Arena& arena, size_t n_tokens) const;
-  template <class Visit>
-  void for_each_linear(const Visit& visit) const;
+  void measure(LinearSizes& sizes) const override;
+  [[nodiscard]] size_t layers_bytes(size_t n_tokens) const override;
 
   Rwkv5Config config_;
-  StateLayout layout_;
-  Linear embeddings_;
-  rwkv::NormWeights ln0_;
   std::vector<Block> blocks_;
-  rwkv::NormWeights ln_out_;
-  std::optional<Linear> head_;  // empty: tied to the embeddings
 };
 
 }  // namespace sutra

@@ -31,11 +31,12 @@ StateLayout make_layout(const Rwkv7Config& c) {
 
 // Every intermediate of a chunk of T tokens; [T, C] unless said otherwise.
 struct Rwkv7::Buffers {
-  float* x;       // residual stream
-  float* x_norm;  // ln1, ln2 or ln_out of x; then what is added to x
+  float* x;        // residual stream
+  float* v_first;  // what goes from layer to layer beside it
+  float* x_norm;   // ln1 or ln2 of x; then what is added to x
   float *x_r, *x_w, *x_k, *x_v, *x_a, *x_g;
   float *r, *w, *k, *v, *a, *g, *kk;
-  float *v_raw, *v_first;
+  float* v_raw;
   float* y;
   float *w_low, *a_low, *v_low, *g_low;  // [T, low rank]
   float* ffn_k;                          // [T, dim_ffn]
@@ -47,8 +48,8 @@ struct Rwkv7::Buffers {
 Rwkv7::Buffers Rwkv7::carve(Arena& arena, size_t n_tokens) const {
   const size_t n = n_tokens * config_.n_embd;
   Buffers b{};
-  for (float** buffer : {&b.x, &b.x_norm, &b.x_r, &b.x_w, &b.x_k, &b.x_v, &b.x_a, &b.x_g, &b.r, &b.w, &b.k, &b.v, &b.a,
-                         &b.g, &b.kk, &b.v_raw, &b.v_first, &b.y}) {
+  for (float** buffer : {&b.x, &b.v_first, &b.x_norm, &b.x_r, &b.x_w, &b.x_k, &b.x_v, &b.x_a, &b.x_g, &b.r, &b.w, &b.k,
+                         &b.v, &b.a, &b.g, &b.kk, &b.v_raw, &b.y}) {
     *buffer = arena.take<float>(n);
   }
   b.w_low = arena.take<float>(n_tokens * config_.decay_low_rank);
@@ -57,8 +58,7 @@ Rwkv7::Buffers Rwkv7::carve(Arena& arena, size_t n_tokens) const {
   b.g_low = arena.take<float>(n_tokens * config_.gate_low_rank);
   b.ffn_k = arena.take<float>(n_tokens * config_.dim_ffn);
   // Layers may hold the same matrix in different forms.
-  size_t mixed_bytes = 0, any_bytes = 0;
-  for_each_linear([&](const Linear& linear) { any_bytes = std::max(any_bytes, linear.input_bytes(n_tokens)); });
+  size_t mixed_bytes = 0;
   for (const Block& block : blocks_) {
     const TimeMix& att = block.att;
     for (const Linear* linear : {&att.receptance, &att.key, &att.value, &att.w.down, &att.w.up, &att.a.down, &att.a.up,
@@ -69,13 +69,13 @@ Rwkv7::Buffers Rwkv7::carve(Arena& arena, size_t n_tokens) const {
   for (std::byte** buffer : {&b.q_r, &b.q_k, &b.q_v, &b.q_w_low, &b.q_a_low, &b.q_v_low, &b.q_g_low}) {
     *buffer = arena.take<std::byte>(mixed_bytes);
   }
-  b.q = arena.take<std::byte>(any_bytes);
+  b.q = arena.take<std::byte>(n_tokens * sizes_.input_bytes);
   return b;
 }
 
 // The token shift and everything that reads it: r, k, v and the lower halves of the low-rank pairs with their activations.
 void Rwkv7::project(size_t layer, const float* x_prev, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
-  const TimeMix& att = blocks_[layer].att;
+  const TimeMix& att = blocks_[layer - first_layer_].att;
   const kernels::TokenShiftMix mixes[] = {{data(att.x_r), b.x_r}, {data(att.x_w), b.x_w}, {data(att.x_k), b.x_k},
                                           {data(att.x_v), b.x_v}, {data(att.x_a), b.x_a}, {data(att.x_g), b.x_g}};
   const size_t n_embd = config_.n_embd;
@@ -113,7 +113,7 @@ void Rwkv7::project(size_t layer, const float* x_prev, size_t n_tokens, const Bu
 // Everything between the projections and the output projection, for some heads: their channels need no others'.
 void Rwkv7::mix_heads(size_t layer, size_t n_tokens, size_t first_head, size_t last_head, const Buffers& b,
                       float* wkv_state) const {
-  const TimeMix& att = blocks_[layer].att;
+  const TimeMix& att = blocks_[layer - first_layer_].att;
   const size_t n_embd = config_.n_embd, n_head = config_.n_head, head_size = config_.head_size;
   const size_t n_heads = last_head - first_head;
   const size_t first = first_head * head_size, last = last_head * head_size, n = last - first;
@@ -152,7 +152,7 @@ void Rwkv7::mix_heads(size_t layer, size_t n_tokens, size_t first_head, size_t l
 }
 
 void Rwkv7::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
-  const TimeMix& att = blocks_[layer].att;
+  const TimeMix& att = blocks_[layer - first_layer_].att;
   const size_t n_embd = config_.n_embd, n_head = config_.n_head, head_size = config_.head_size;
   const size_t n = n_tokens * n_embd;
   float* x_prev = state.field(layout_.fields[kAttXPrev]) + layer * n_embd;
@@ -174,7 +174,7 @@ void Rwkv7::time_mix(size_t layer, State& state, size_t n_tokens, const Buffers&
 }
 
 void Rwkv7::channel_mix(size_t layer, State& state, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
-  const ChannelMix& ffn = blocks_[layer].ffn;
+  const ChannelMix& ffn = blocks_[layer - first_layer_].ffn;
   const size_t n_embd = config_.n_embd, dim_ffn = config_.dim_ffn;
   const size_t n = n_tokens * n_embd;
   float* x_prev = state.field(layout_.fields[kFfnXPrev]) + layer * n_embd;
@@ -201,55 +201,32 @@ void Rwkv7::channel_mix(size_t layer, State& state, size_t n_tokens, const Buffe
   multiply_add(ffn.value, k, nullptr, b.x_norm, b.x, pool);
 }
 
-void Rwkv7::forward(State& state, std::span<const int32_t> ids, LogitsWanted wanted, Workspace& workspace,
-                    ThreadPool& pool, std::span<float> logits) const {
-  const size_t n_tokens = ids.size();
-  SUTRA_ASSERT(n_tokens >= 1 && n_tokens <= workspace.max_tokens);
+void Rwkv7::run_layers(State& state, size_t n_tokens, Workspace& workspace, ThreadPool& pool) const {
   Arena arena(workspace.buffer.bytes());
   const Buffers b = carve(arena, n_tokens);
-
-  for (size_t t = 0; t < n_tokens; ++t) {
-    embeddings_.copy_row(static_cast<size_t>(ids[t]), b.x + t * config_.n_embd);
-  }
-  rwkv::layer_norm(ln0_, config_.layer_norm_eps, b.x, n_tokens, b.x, pool);
-  for (size_t layer = 0; layer < config_.n_layer; ++layer) {
+  for (size_t layer = first_layer_; layer < first_layer_ + blocks_.size(); ++layer) {
     time_mix(layer, state, n_tokens, b, pool);
     channel_mix(layer, state, n_tokens, b, pool);
   }
-  state.n_tokens += n_tokens;
-
-  if (wanted == LogitsWanted::kNone) return;
-  const size_t n_wanted = wanted == LogitsWanted::kAll ? n_tokens : 1;
-  SUTRA_ASSERT(logits.size() == n_wanted * config_.vocab_size);
-  rwkv::layer_norm(ln_out_, config_.layer_norm_eps, b.x + (n_tokens - n_wanted) * config_.n_embd, n_wanted, b.x_norm,
-                   pool);
-  prepare_and_multiply(head_ ? *head_ : embeddings_, {b.x_norm, n_wanted, b.q}, logits.data(), pool);
 }
 
-template <class Visit>
-void Rwkv7::for_each_linear(const Visit& visit) const {
-  visit(embeddings_);
+void Rwkv7::measure(LinearSizes& sizes) const {
   for (const Block& block : blocks_) {
     for (const Linear* linear : {&block.att.receptance, &block.att.key, &block.att.value, &block.att.output,
                                  &block.ffn.key, &block.ffn.value}) {
-      visit(*linear);
+      sizes.add(*linear);
     }
     for (const LowRank* pair : {&block.att.w, &block.att.a, &block.att.v, &block.att.g}) {
-      visit(pair->down);
-      visit(pair->up);
+      sizes.add(pair->down);
+      sizes.add(pair->up);
     }
   }
-  if (head_) visit(*head_);
 }
 
-Result<Workspace> Rwkv7::create_workspace(size_t max_tokens) const {
-  return make_workspace(max_tokens, [&](Arena& arena) { carve(arena, max_tokens); });
-}
-
-uint64_t Rwkv7::weight_bytes() const {
-  uint64_t bytes = 0;
-  for_each_linear([&](const Linear& linear) { bytes += linear.weight_bytes(); });
-  return bytes;
+size_t Rwkv7::layers_bytes(size_t n_tokens) const {
+  Arena arena;
+  carve(arena, n_tokens);
+  return arena.used();
 }
 
 Result<Rwkv7::TimeMix> Rwkv7::take_time_mix(size_t layer, WeightMap& tensors, const ModelConfig& config,
@@ -313,17 +290,15 @@ Result<std::unique_ptr<Model>> Rwkv7::create(const ModelConfig& config, WeightMa
   model->config_ = std::get<Rwkv7Config>(config.architecture);
   const Rwkv7Config& c = model->config_;
   model->layout_ = make_layout(c);
-  SUTRA_ASSIGN(model->embeddings_, Linear::take(tensors, "model.embeddings", c.vocab_size, c.n_embd, config, options));
-  SUTRA_ASSIGN(model->ln0_, rwkv::take_norm(tensors, "model.layers.0.pre_norm", c.n_embd));
-  for (size_t layer = 0; layer < c.n_layer; ++layer) {
+  model->n_streams_ = 2;
+  const Ends ends{"model.embeddings", "model.layers.0.pre_norm", "model.norm",
+                  "lm_head",          c.tie_word_embeddings,     c.layer_norm_eps};
+  SUTRA_TRY(model->take_ends(ends, tensors, config, options));
+  for (size_t layer = options.part.first_layer; layer < options.part.last_layer; ++layer) {
     Block block;
     SUTRA_ASSIGN(block.att, model->take_time_mix(layer, tensors, config, options));
     SUTRA_ASSIGN(block.ffn, model->take_channel_mix(layer, tensors, config, options));
     model->blocks_.push_back(std::move(block));
-  }
-  SUTRA_ASSIGN(model->ln_out_, rwkv::take_norm(tensors, "model.norm", c.n_embd));
-  if (!c.tie_word_embeddings) {
-    SUTRA_ASSIGN(model->head_, Linear::take(tensors, "lm_head", c.vocab_size, c.n_embd, config, options));
   }
   return model;
 }

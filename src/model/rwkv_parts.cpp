@@ -100,10 +100,6 @@ Result<GatedChannelMix> GatedChannelMix::take(WeightMap& tensors, const std::str
   return m;
 }
 
-size_t GatedChannelMix::input_bytes(size_t n_tokens) const {
-  return std::max({receptance_.input_bytes(n_tokens), key_.input_bytes(n_tokens), value_.input_bytes(n_tokens)});
-}
-
 void GatedChannelMix::forward(float* x_prev, float eps, size_t n_tokens, const Buffers& b, ThreadPool& pool) const {
   const size_t n_embd = value_.n_out(), dim_ffn = key_.n_out(), n = n_tokens * n_embd;
   layer_norm(ln2_, eps, b.x, n_tokens, b.x_norm, pool);

@@ -64,7 +64,7 @@ class GatedChannelMix {
   struct Buffers {
     float *x, *x_norm, *x_k, *x_r, *r;  // [T, C]; x is the residual stream
     float* k;                           // [T, dim_ffn]
-    std::byte *q_k, *q_r;               // of input_bytes()
+    std::byte *q_k, *q_r;               // integers of the products' inputs
   };
 
   // `p` is the block's prefix, "blocks.0."; the mixes are stored as time_mix_□ (1 − μ) or, `inverse` false, time_maa_□.
@@ -73,10 +73,8 @@ class GatedChannelMix {
   // x_prev [C]: this layer's ffn_x_prev, in and out.
   void forward(float* x_prev, float eps, size_t n_tokens, const Buffers& b, ThreadPool& pool) const;
 
-  [[nodiscard]] size_t input_bytes(size_t n_tokens) const;
-  template <class Visit>
-  void for_each_linear(const Visit& visit) const {
-    for (const Linear* linear : {&receptance_, &key_, &value_}) visit(*linear);
+  void measure(LinearSizes& sizes) const {
+    for (const Linear* linear : {&receptance_, &key_, &value_}) sizes.add(*linear);
   }
 
  private:

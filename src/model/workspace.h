@@ -38,15 +38,4 @@ struct Workspace {
   size_t max_tokens = 0;
 };
 
-// Of the bytes that `carve` takes from an arena. kOutOfMemory.
-template <class Carve>
-Result<Workspace> make_workspace(size_t max_tokens, const Carve& carve) {
-  Arena measure;
-  carve(measure);
-  Workspace workspace;
-  SUTRA_ASSIGN(workspace.buffer, AlignedBuffer::create(measure.used()));
-  workspace.max_tokens = max_tokens;
-  return workspace;
-}
-
 }  // namespace sutra

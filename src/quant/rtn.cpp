@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/assert.h"
 #include "base/half.h"
@@ -20,35 +21,49 @@ struct GroupScale {
   float zero;
 };
 
-GroupScale choose_scale(std::span<const float> group, RtnRange range) {
+GroupScale choose_scale(std::span<const float> group, RtnRange range, float limit) {
   auto [low, high] = std::ranges::minmax(group);
   if (range == RtnRange::kWithZero) {
     low = std::min(low, 0.0f);
     high = std::max(high, 0.0f);
   }
+  low = std::max(low, -limit);
+  high = std::min(high, limit);
   const float scale = std::max(high - low, kSmallestRange) / kLevels;
   return {scale, level(-std::nearbyint(low / scale))};
 }
 
 }  // namespace
 
-Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_in, size_t group_size, RtnRange range) {
+Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_in, size_t group_size, RtnRange range,
+                        std::span<const float> limits, ThreadPool* pool) {
   SUTRA_ASSERT(weights.size() == n_out * n_in);
   Q4Integers out;
   out.n_rows = n_out;
   out.n_cols = n_in;
   out.group_size = group_size;
-  out.nibbles.reserve(n_out * n_in);
-  out.zeros.reserve(n_out * out.n_groups());
-  out.scales.reserve(n_out * out.n_groups());
-  for (size_t row = 0; row < n_out; ++row) {
-    for (size_t first = 0; first < n_in; first += group_size) {
-      const auto group = weights.subspan(row * n_in + first, std::min(group_size, n_in - first));
-      const auto [scale, zero] = choose_scale(group, range);
-      for (const float w : group) out.nibbles.push_back(static_cast<uint8_t>(level(std::nearbyint(w / scale) + zero)));
-      out.zeros.push_back(static_cast<uint8_t>(zero));
-      out.scales.push_back(f32_to_f16(scale));
+  const size_t n_groups = out.n_groups();
+  SUTRA_ASSERT(limits.empty() || limits.size() == n_out * n_groups);
+  out.nibbles.resize(n_out * n_in);
+  out.zeros.resize(n_out * n_groups);
+  out.scales.resize(n_out * n_groups);
+  const auto quantize_rows = [&](size_t first_row, size_t last_row) {
+    for (size_t group = first_row * n_groups; group < last_row * n_groups; ++group) {
+      const size_t first = group / n_groups * n_in + group % n_groups * group_size;
+      const auto source = weights.subspan(first, std::min(group_size, n_in - group % n_groups * group_size));
+      const float limit = limits.empty() ? std::numeric_limits<float>::infinity() : limits[group];
+      const auto [scale, zero] = choose_scale(source, range, limit);
+      for (size_t k = 0; k < source.size(); ++k) {
+        out.nibbles[first + k] = static_cast<uint8_t>(level(std::nearbyint(source[k] / scale) + zero));
+      }
+      out.zeros[group] = static_cast<uint8_t>(zero);
+      out.scales[group] = f32_to_f16(scale);
     }
+  };
+  if (pool == nullptr) {
+    quantize_rows(0, n_out);
+  } else {
+    pool->parallel_for(n_out, 1, 8 * pool->size(), quantize_rows);
   }
   return out;
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/thread_pool.h"
 #include "quant/awq_format.h"
 
 namespace sutra {
@@ -20,8 +21,10 @@ enum class RtnRange : uint8_t {
   kAsIs,      // AutoAWQ's: the group's own min and max
 };
 
-// weights [n_out, n_in], finite.
+// weights [n_out, n_in], finite. limits: empty, or [n_out, G] magnitudes that ranges are cut at (awq_search.h). Without a
+// pool in this thread.
 Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_in, size_t group_size,
-                        RtnRange range = RtnRange::kWithZero);
+                        RtnRange range = RtnRange::kWithZero, std::span<const float> limits = {},
+                        ThreadPool* pool = nullptr);
 
 }  // namespace sutra

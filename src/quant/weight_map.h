@@ -47,6 +47,9 @@ class WeightMap {
   // The matrix [n_out, n_in] of `name`.qweight, .qzeros and .scales. kNonFinite when a scale is NaN or infinite.
   Result<Q4Matrix> take_awq(std::string_view name, size_t n_out, size_t n_in, size_t group_size);
 
+  // From here on floats are packed in 8 bits whatever else there is: for those who run a model to measure it.
+  void pack_floats() { has_quantized_ = true; }
+
   // A tensor as the file has it; null for one that is not there or was packed.
   [[nodiscard]] const Tensor* find(std::string_view name) const { return tensors_.find(name); }
   // For those who rename tensors: errors of TensorMap.
@@ -71,7 +74,7 @@ class WeightMap {
   TensorMap tensors_;
   std::map<std::string, Packed, std::less<>> packed_;               // by the name before .qweight
   std::map<std::string, BlockPacker::Matrix, std::less<>> blocks_;  // that came packed
-  bool has_quantized_ = false;                                      // a matrix of AWQ or in blocks came
+  bool has_quantized_ = false;  // a matrix of AWQ or in blocks came
 };
 
 // Fills a WeightMap. The three parts of a matrix may come in any order and from different files. Parts that do not fit

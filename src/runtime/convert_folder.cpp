@@ -8,22 +8,6 @@
 namespace sutra {
 namespace {
 
-Result<Companions> read_companions(const ModelPaths& paths, const std::string& tokenizer_path) {
-  Companions companions;
-  const std::string& tokenizer = tokenizer_path.empty() ? paths.tokenizer : tokenizer_path;
-  if (!tokenizer.empty()) {
-    SUTRA_ASSIGN(companions.tokenizer, read_companion(tokenizer));
-  }
-  // They belong to the tokenizer beside the model.
-  if (!tokenizer_path.empty()) return companions;
-  for (const std::string& path : paths.companions) {
-    if (path == paths.tokenizer) continue;
-    SUTRA_ASSIGN(NamedText companion, read_companion(path));
-    companions.others.push_back(std::move(companion));
-  }
-  return companions;
-}
-
 Status write_all(Converter& converter, ByteSink& sink, const ConvertProgress& progress) {
   SUTRA_TRY(converter.begin(sink));
   while (converter.n_done() < converter.n_tensors()) {

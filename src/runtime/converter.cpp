@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <map>
 #include <span>
 
 #include "base/half.h"
@@ -20,23 +21,10 @@
 namespace sutra {
 namespace {
 
-constexpr float kLargestHalf = 65504;
 constexpr const char* kTokenizerKey = "tokenizer.ggml.model";
 constexpr const char* kNoTokenizer = "none";
 constexpr const char* kBosKey = "tokenizer.ggml.bos_token_id";
 constexpr const char* kEosKey = "tokenizer.ggml.eos_token_id";
-
-Result<Tensor> to_f16(const Tensor& wide) {
-  SUTRA_ASSIGN(Tensor narrow, Tensor::create(Dtype::kF16, wide.shape(), Contents::kUndefined));
-  std::ranges::transform(wide.as<float>(), narrow.as<uint16_t>().begin(), f32_to_f16);
-  return narrow;
-}
-
-// A_log of Mamba's A = −exp(A_log): files have one or the other.
-Result<Tensor> log_of_minus(Tensor values) {
-  for (float& value : values.as<float>()) value = static_cast<float>(std::log(-static_cast<double>(value)));
-  return values;
-}
 
 Dtype stored_dtype(const GgufTensor& tensor, Dtype wanted) {
   if (tensor.stored == GgufTensor::Stored::kFloats || wanted == Dtype::kF32) return Dtype::kF32;
@@ -53,19 +41,10 @@ Result<std::string> config_text(const ModelWeights& model) {
   return json.text();
 }
 
-// Where a file has A of Mamba instead of A_log, as GGUF does: its name. Else the parameter's own.
-std::string source_name(const std::string& parameter, const WeightMap& weights) {
-  constexpr std::string_view kA_log = ".A_log", kLog = "_log";
-  if (!parameter.ends_with(kA_log)) return parameter;
-  const std::string stem = parameter.substr(0, parameter.size() - kLog.size());
-  return weights.find(stem) != nullptr ? stem : parameter;
-}
-
 // Of a file that came in parts, all of them.
 Status check_complete(const ModelWeights& model) {
   for (const Parameter& parameter : parameters(model.config)) {
-    if (model.weights.contains(source_name(parameter.name, model.weights))) continue;
-    return fail(ErrorCode::kNotFound, "tensor '", parameter.name, "' is missing");
+    if (auto found = find_published(model.weights, parameter.name); !found) return std::unexpected(found.error());
   }
   return {};
 }
@@ -104,31 +83,50 @@ Status Converter::unpack(Dtype dtype) {
     }
     SUTRA_TRY(model_.weights.insert(parameter.name, std::move(values)));
   }
+  for (size_t layer = 0; layer < model_.config.n_layer(); ++layer) {
+    for (const ScaleGroup& group : scale_groups(model_.config, layer)) SUTRA_TRY(unscale(group, dtype));
+  }
+  for (const ScaleGroup& group : head_scale_groups(model_.config)) SUTRA_TRY(unscale(group, dtype));
   return {};
 }
 
-// A tensor's values in float32, as one vector.
-Result<Tensor> Converter::widened(const std::string& name) const {
-  const Tensor* const source = model_.weights.find(name);
-  if (source == nullptr) return fail(ErrorCode::kNotFound, "tensor '", printable(name), "' is missing");
-  const uint64_t n_elements = source->shape().n_elements();
-  if (n_elements == 0) return fail(ErrorCode::kShapeMismatch, "tensor '", printable(name), "' is empty");
-  auto wide = widen(source->view());
-  if (!wide) return fail(wide.error().code, "tensor '", printable(name), "': ", wide.error().message);
-  if (const auto element = first_non_finite(wide->view())) {
-    return fail(ErrorCode::kNonFinite, "tensor '", printable(name), "' is NaN or infinite at element ", *element);
+// AWQ's scales that no tensor of the model took in (model/scale_groups.h) go back to where they came from.
+Status Converter::unscale(const ScaleGroup& group, Dtype dtype) {
+  const auto is_there = [&](const ScaleFactor& f) { return f.is_new && model_.weights.find(f.tensor) != nullptr; };
+  const auto scale = std::ranges::find_if(group.factors, is_there);
+  if (scale == group.factors.end()) return {};
+  std::map<std::string, Tensor, std::less<>> values;
+  for (const ScaleFactor& factor : group.factors) {
+    SUTRA_ASSIGN(Tensor tensor, float_values(model_.weights, factor.tensor));
+    SUTRA_ASSIGN(const Tensor source, model_.weights.take(factor.tensor));
+    SUTRA_TRY(tensor.reshape(source.shape()));
+    values.emplace(factor.tensor, std::move(tensor));
   }
-  SUTRA_TRY(wide->reshape({n_elements}));
-  return wide;
+  // They are 1/s; times the scales that make ones of them is what was before.
+  const std::span<const float> inverse = values.find(scale->tensor)->second.as<float>();
+  if (inverse.size() != group.n_channels || std::ranges::any_of(inverse, [](float value) { return !(value > 0); })) {
+    return fail(ErrorCode::kMalformed, "tensor '", printable(scale->tensor), "': expected ", group.n_channels,
+                " positive numbers");
+  }
+  SUTRA_TRY(apply_scales(group, std::vector<float>(inverse.begin(), inverse.end()), values));
+  values.erase(scale->tensor);
+  for (auto& [name, tensor] : values) {
+    if (tensor.shape().n_dims() == 2 && dtype != Dtype::kF32) {
+      SUTRA_ASSIGN(tensor, to_f16(tensor));
+    }
+    SUTRA_TRY(model_.weights.insert(name, std::move(tensor)));
+  }
+  return {};
 }
 
 // Of a plan's sources, one after the other; an empty tensor where there are none.
 Result<Tensor> Converter::gather(const Plan& plan) const {
   if (plan.sources.empty()) return Tensor();
-  if (plan.sources.size() == 1) return widened(plan.sources.front());
+  if (plan.is_published) return published_values(model_.weights, plan.sources.front());
+  if (plan.sources.size() == 1) return float_values(model_.weights, plan.sources.front());
   std::vector<float> values;
   for (const std::string& name : plan.sources) {
-    SUTRA_ASSIGN(const Tensor wide, widened(name));
+    SUTRA_ASSIGN(const Tensor wide, float_values(model_.weights, name));
     values.insert(values.end(), wide.as<float>().begin(), wide.as<float>().end());
   }
   SUTRA_ASSIGN(Tensor all, Tensor::create(Dtype::kF32, {values.size()}, Contents::kUndefined));
@@ -150,15 +148,10 @@ Result<Tensor> Converter::make(const Plan& plan) const {
   }
   const Dtype dtype = plan.spec.dtype;
   if (dtype == Dtype::kF32) return wide;
-  const std::span<const float> values = wide.as<float>();
-  const auto is_too_large = [](float value) { return std::fabs(value) > kLargestHalf; };
-  if (std::ranges::any_of(values, is_too_large)) {
-    return fail(ErrorCode::kNonFinite, "tensor '", printable(plan.sources.front()),
-                "' has values beyond 65504: ", dtype_name(dtype), " cannot hold them, F32 can");
-  }
+  SUTRA_TRY(check_half_range(wide, plan.sources.front(), dtype));
   if (!is_block(dtype)) return to_f16(wide);
   SUTRA_ASSIGN(Tensor blocks, Tensor::create(dtype, plan.spec.shape, Contents::kUndefined));
-  quantize_blocks(dtype, values, blocks.bytes());
+  quantize_blocks(dtype, wide.as<float>(), blocks.bytes());
   return blocks;
 }
 
@@ -175,8 +168,8 @@ Status Converter::plan_safetensors(Dtype dtype) {
     // The one of BlinkDL's that transformers has names for.
     const std::string name = is_rwkv4 ? transformers_name(parameter.name) : parameter.name;
     TensorSpec spec{name, parameter.is_matrix ? dtype : Dtype::kF32, parameter.shape};
-    Plan plan{std::move(spec), {source_name(parameter.name, model_.weights)}};
-    if (plan.sources.front() != parameter.name) plan.change = log_of_minus;
+    Plan plan{std::move(spec), {parameter.name}};
+    plan.is_published = true;
     plans_.push_back(std::move(plan));
   }
   std::ranges::stable_partition(plans_, [](const Plan& plan) { return plan.spec.dtype == Dtype::kF32; });
@@ -194,14 +187,9 @@ Status Converter::plan_gguf(Dtype dtype) {
 // config.json, and the tokenizer's files: those beside the model, or one made of a GGUF file's metadata.
 Status Converter::plan_files(Companions companions) {
   SUTRA_ASSIGN(std::string config, config_text(model_));
-  files_beside_.push_back({"config.json", std::move(config)});
-  if (companions.tokenizer) {
-    files_beside_.push_back(std::move(*companions.tokenizer));
-  } else if (auto tokenizer = gguf_tokenizer_file(model_.tokenizer)) {
-    files_beside_.push_back(std::move(*tokenizer));
-  }
-  has_tokenizer_ = files_beside_.size() > 1;
-  std::ranges::move(companions.others, std::back_inserter(files_beside_));
+  const size_t n_others = companions.others.size();
+  files_beside_ = files_beside_model(std::move(config), std::move(companions), model_.tokenizer);
+  has_tokenizer_ = files_beside_.size() > 1 + n_others;
   return {};
 }
 

@@ -15,7 +15,9 @@
 #include "io/gguf_writer.h"
 #include "io/model_files.h"
 #include "io/safetensors_writer.h"
+#include "model/scale_groups.h"
 #include "runtime/engine.h"
+#include "runtime/published_model.h"
 #include "tensor/dtype.h"
 
 namespace sutra {
@@ -32,15 +34,6 @@ struct ConvertReport {
   uint64_t n_bytes = 0;        // of the file with the weights
   bool has_tokenizer = false;  // one was written
 };
-
-// What lies beside a model's weights. A tokenizer of its own is used instead of one in a GGUF file.
-struct Companions {
-  std::optional<NamedText> tokenizer;  // tokenizer.json, or RWKV's World vocabulary
-  std::vector<NamedText> others;       // tokenizer_config.json and its kind: copied beside safetensors
-};
-
-// Of the weights in a folder that find_model() understands.
-inline constexpr std::string_view kWeightsName = "model.safetensors";
 
 // safetensors: under the names of published checkpoints (flash-linear-attention's for RWKV-7, BlinkDL's for RWKV-5 and 6,
 // those of transformers for the others), with config.json and the tokenizer's files beside them. GGUF: one file with
@@ -68,16 +61,17 @@ class Converter {
     TensorSpec spec;
     std::vector<std::string> sources;                   // one after the other
     std::function<Result<Tensor>(Tensor)> change = {};  // of their values, as one vector; empty: none
+    bool is_published = false;                          // the source is a parameter, whatever the file has of it
   };
 
   explicit Converter(ModelWeights model) : model_(std::move(model)) {}
   Status unpack(Dtype dtype);
+  Status unscale(const ScaleGroup& group, Dtype dtype);
   Status plan_safetensors(Dtype dtype);
   Status plan_gguf(Dtype dtype);
   Status plan_files(Companions companions);
   Status plan_metadata(const std::optional<NamedText>& tokenizer, Dtype dtype);
   Status write_gguf_tokenizer_keys(const std::optional<NamedText>& tokenizer);
-  [[nodiscard]] Result<Tensor> widened(const std::string& name) const;
   [[nodiscard]] Result<Tensor> gather(const Plan& plan) const;
   [[nodiscard]] Result<Tensor> make(const Plan& plan) const;
 

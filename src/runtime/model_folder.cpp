@@ -115,6 +115,22 @@ Result<NamedText> read_companion(const std::string& path) {
   return NamedText{name_of(path), std::move(text)};
 }
 
+Result<Companions> read_companions(const ModelPaths& paths, const std::string& tokenizer_path) {
+  Companions companions;
+  const std::string& tokenizer = tokenizer_path.empty() ? paths.tokenizer : tokenizer_path;
+  if (!tokenizer.empty()) {
+    SUTRA_ASSIGN(companions.tokenizer, read_companion(tokenizer));
+  }
+  // They belong to the tokenizer beside the model.
+  if (!tokenizer_path.empty()) return companions;
+  for (const std::string& path : paths.companions) {
+    if (path == paths.tokenizer) continue;
+    SUTRA_ASSIGN(NamedText companion, read_companion(path));
+    companions.others.push_back(std::move(companion));
+  }
+  return companions;
+}
+
 Result<ModelWeights> load_model_weights(const ModelPaths& paths, const FolderOptions& options) {
   FolderOptions alone = options;
   alone.load.weights_only = true;

@@ -9,6 +9,7 @@
 #include "io/model_files.h"
 #include "io/tensor_table.h"
 #include "runtime/engine.h"
+#include "runtime/published_model.h"
 
 namespace sutra {
 
@@ -25,6 +26,9 @@ Result<ModelPaths> find_model(const std::string& path);
 
 // One of the small files of a model.
 Result<NamedText> read_companion(const std::string& path);
+
+// What lies beside the weights: with a tokenizer from elsewhere, that alone.
+Result<Companions> read_companions(const ModelPaths& paths, const std::string& tokenizer_path);
 
 struct FolderOptions {
   LoadOptions load;

@@ -277,7 +277,9 @@ TEST_CASE("a model in 4 bits becomes the float model that it stands for") {
     const test::TemporaryFolder folder;
     const std::string model = fresh_model(folder, config);
     const std::string packed = folder.file("packed"), out = folder.file("out");
-    value_of(quantize_folder(model, packed, {32}, [](size_t, size_t, const auto&) { return true; }));
+    QuantizeFolderOptions options;
+    options.quantize = {QuantizeOptions::Method::kRtn, 32};
+    value_of(quantize_folder(model, packed, options, [](const Quantizer&) { return true; }));
     value_of(convert_folder(packed, out, as(Format::kSafetensors, Dtype::kF32), go_on));
     CHECK(test::load_engine(out)->info().quantization == "float32");
     CHECK(logits_of(out) == logits_of(packed));

@@ -1,0 +1,57 @@
+#include "kernels/rounding/rounding.h"
+
+namespace sutra::kernels {
+
+namespace scalar {
+extern const RoundingKernels kRounding;
+}
+namespace simd128 {
+extern const RoundingKernels kRounding;
+}
+namespace avx2 {
+extern const RoundingKernels kRounding;
+}
+namespace avx512 {
+extern const RoundingKernels kRounding;
+}
+namespace neon {
+extern const RoundingKernels kRounding;
+}
+
+namespace {
+
+constexpr Variant<const RoundingKernels*> kVariants[] = {
+    {Isa::kScalar, "scalar", &scalar::kRounding},
+#if SUTRA_HAVE_WASM_SIMD128
+    {Isa::kSimd128, "simd128", &simd128::kRounding},
+#endif
+#if SUTRA_HAVE_AVX2
+    {Isa::kAvx2, "avx2", &avx2::kRounding},
+#endif
+#if SUTRA_HAVE_AVX512
+    {Isa::kAvx512, "avx512", &avx512::kRounding},
+#endif
+#if SUTRA_HAVE_NEON
+    {Isa::kNeon, "neon", &neon::kRounding},
+#endif
+};
+
+}  // namespace
+
+void group_ranges(const RoundingRow& row, float* low, float* high) { select(kVariants)->group_ranges(row, low, high); }
+
+void rounding_error(const RoundingRow& row, const float* low, const float* high, float levels, float* error) {
+  select(kVariants)->rounding_error(row, low, high, levels, error);
+}
+
+float weighted_error(const float* error, const float* variance, const float* mean, size_t n_cols) {
+  return select(kVariants)->weighted_error(error, variance, mean, n_cols);
+}
+
+void add_products(const float* x, size_t n_tokens, size_t stride, size_t n, float* products) {
+  select(kVariants)->add_products(x, n_tokens, stride, n, products);
+}
+
+std::span<const Variant<const RoundingKernels*>> rounding_variants() { return kVariants; }
+
+}  // namespace sutra::kernels

@@ -1,0 +1,324 @@
+#include "quant/awq_search.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/checked.h"
+#include "kernels/gemm_f/gemm_f.h"
+#include "kernels/rounding/rounding.h"
+
+namespace sutra {
+namespace {
+
+using kernels::RoundingRow;
+
+// Rows of each matrix that candidates are compared on.
+constexpr size_t kComparedRows = 64;
+// Candidates that are compared by the samples too.
+constexpr size_t kFinalists = 5;
+
+constexpr float kSmallestScale = 1e-4f;
+constexpr float kSmallestLargest = 1e-6f;  // of a group's weights
+// Normalised scales stay within these: what is multiplied by 1/s has to fit binary16.
+constexpr float kLargestScale = 1024.0f;
+
+// Steps of the limits: 1 − i/20 of the largest weight.
+constexpr size_t kLimitSteps = 10;
+constexpr float kLimitStep = 1.0f / 20;
+
+// Index of row i of at most max_rows evenly spaced of n.
+size_t compared_row(size_t i, size_t n_compared, size_t n) { return i * n / n_compared; }
+
+std::vector<float> inverse_of(std::span<const float> s) {
+  std::vector<float> inverse(s.size());
+  std::ranges::transform(s, inverse.begin(), [](float value) { return 1 / value; });
+  return inverse;
+}
+
+// The rounding error of rows of one matrix: error(row, out [K]).
+class RowRounder {
+ public:
+  RowRounder(const CalibratedMatrix& matrix, std::span<const float> s, std::span<const float> inverse,
+             const RoundingFormat& format)
+      : matrix_(matrix), s_(s), inverse_(inverse), format_(format), low_(n_groups()), high_(n_groups()) {}
+
+  void error(size_t row, float* out) {
+    const RoundingRow weights{matrix_.weights.data() + row * n_in(), n_in(), format_.group_size,
+                              s_.empty() ? nullptr : s_.data(), s_.empty() ? nullptr : inverse_.data()};
+    kernels::group_ranges(weights, low_.data(), high_.data());
+    kernels::rounding_error(weights, low_.data(), high_.data(), format_.levels(), out);
+  }
+
+ private:
+  [[nodiscard]] size_t n_in() const { return matrix_.n_in(); }
+  [[nodiscard]] size_t n_groups() const { return div_up(n_in(), format_.group_size); }
+
+  const CalibratedMatrix& matrix_;
+  std::span<const float> s_, inverse_;
+  const RoundingFormat& format_;
+  std::vector<float> low_, high_;
+};
+
+// As output_error(), by moments: as if channels were uncorrelated but for their means.
+double moment_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s,
+                    const RoundingFormat& format) {
+  const std::vector<float> inverse = inverse_of(s);
+  std::vector<float> error(s.size());
+  double sum = 0;
+  for (const CalibratedMatrix& matrix : matrices) {
+    const size_t n_compared = std::min(kComparedRows, matrix.n_out);
+    RowRounder rounder(matrix, s, inverse, format);
+    double of_matrix = 0;
+    for (size_t i = 0; i < n_compared; ++i) {
+      rounder.error(compared_row(i, n_compared, matrix.n_out), error.data());
+      of_matrix += kernels::weighted_error(error.data(), matrix.input->variance().data(), matrix.input->mean().data(),
+                                           error.size());
+    }
+    sum += of_matrix / static_cast<double>(n_compared) * static_cast<double>(matrix.n_out);
+  }
+  return sum;
+}
+
+void share_among_tied(std::span<const uint32_t> tied, std::vector<float>& values) {
+  if (tied.empty()) return;
+  std::vector<double> sums(values.size()), counts(values.size());
+  for (size_t k = 0; k < values.size(); ++k) {
+    sums[tied[k]] += values[k];
+    counts[tied[k]] += 1;
+  }
+  for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(sums[tied[k]] / counts[tied[k]]);
+}
+
+struct Candidate {
+  size_t step;
+  bool duo;
+  std::vector<float> s;
+  double error;
+};
+
+}  // namespace
+
+std::vector<float> scale_candidate(std::span<const float> x_mean, std::span<const float> w_mean, size_t step,
+                                   bool duo) {
+  const float ratio = static_cast<float>(step) / kScaleSteps;
+  std::vector<float> s(x_mean.size());
+  for (size_t k = 0; k < s.size(); ++k) {
+    s[k] = std::pow(x_mean[k], ratio);
+    if (duo) s[k] /= std::pow(w_mean[k], 1 - ratio) + 1e-4f;
+    s[k] = std::max(s[k], kSmallestScale);
+  }
+  const auto [least, largest] = std::ranges::minmax(s);
+  const float middle = std::sqrt(largest * least);
+  for (float& value : s) value = std::clamp(value / middle, 1 / kLargestScale, kLargestScale);
+  return s;
+}
+
+std::vector<float> mean_weights(std::span<const CalibratedMatrix> matrices, size_t n_in, size_t group_size) {
+  std::vector<double> sums(n_in);
+  size_t n_rows = 0;
+  for (const CalibratedMatrix& matrix : matrices) {
+    n_rows += matrix.n_out;
+    for (size_t row = 0; row < matrix.n_out; ++row) {
+      const std::span<const float> weights = matrix.weights.subspan(row * n_in, n_in);
+      for (size_t first = 0; first < n_in; first += group_size) {
+        const size_t last = std::min(n_in, first + group_size);
+        float largest = 0;
+        for (size_t k = first; k < last; ++k) largest = std::max(largest, std::fabs(weights[k]));
+        const float per_largest = 1 / (largest + kSmallestLargest);
+        for (size_t k = first; k < last; ++k) sums[k] += std::fabs(weights[k]) * per_largest;
+      }
+    }
+  }
+  std::vector<float> means(n_in);
+  std::ranges::transform(sums, means.begin(),
+                         [&](double sum) { return static_cast<float>(sum / static_cast<double>(n_rows)); });
+  return means;
+}
+
+double output_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s, const RoundingFormat& format,
+                    size_t max_rows) {
+  const std::vector<float> inverse = inverse_of(s);
+  double sum = 0, n_outputs = 0;
+  for (const CalibratedMatrix& matrix : matrices) {
+    const size_t n_in = matrix.n_in(), n_samples = matrix.input->n_samples();
+    const size_t n_compared = std::min(max_rows, matrix.n_out);
+    RowRounder rounder(matrix, s, inverse, format);
+    std::vector<float> errors(n_compared * n_in), outputs(n_compared * n_samples);
+    for (size_t i = 0; i < n_compared; ++i) {
+      rounder.error(compared_row(i, n_compared, matrix.n_out), errors.data() + i * n_in);
+    }
+    kernels::gemm_f({{errors.data(), Dtype::kF32, n_compared, n_in},
+                     matrix.input->samples().data(),
+                     n_samples,
+                     0,
+                     n_compared,
+                     outputs.data(),
+                     n_compared});
+    double of_matrix = 0;
+    for (const float y : outputs) of_matrix += static_cast<double>(y) * y;
+    const auto n_out = static_cast<double>(matrix.n_out);
+    sum += of_matrix / static_cast<double>(outputs.size()) * n_out;
+    n_outputs += n_out;
+  }
+  return sum / n_outputs;
+}
+
+ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<const uint32_t> tied,
+                          const RoundingFormat& format, ThreadPool& pool) {
+  SUTRA_ASSERT(!matrices.empty());
+  const size_t n_in = matrices.front().n_in();
+  std::vector<float> x_mean(n_in);
+  for (const CalibratedMatrix& matrix : matrices) {
+    for (size_t k = 0; k < n_in; ++k) {
+      x_mean[k] += matrix.input->mean_abs()[k] / static_cast<float>(matrices.size());
+    }
+  }
+  std::vector<float> w_mean = mean_weights(matrices, n_in, format.group_size);
+  share_among_tied(tied, x_mean);
+  share_among_tied(tied, w_mean);
+
+  std::vector<Candidate> candidates;
+  for (const bool duo : {false, true}) {
+    for (size_t step = 0; step < kScaleSteps; ++step) {
+      candidates.push_back({step, duo, scale_candidate(x_mean, w_mean, step, duo), 0});
+    }
+  }
+  pool.parallel_for(candidates.size(), 1, candidates.size(), [&](size_t first, size_t last) {
+    for (Candidate& c : std::span(candidates).subspan(first, last - first)) {
+      c.error = moment_error(matrices, c.s, format);
+    }
+  });
+  std::ranges::stable_sort(candidates, {}, &Candidate::error);
+  candidates.resize(kFinalists);
+  // Last, so that it is chosen only where nothing is better, and for the report.
+  candidates.push_back({0, false, std::vector<float>(n_in, 1.0f), 0});
+  pool.parallel_for(candidates.size(), 1, candidates.size(), [&](size_t first, size_t last) {
+    for (Candidate& c : std::span(candidates).subspan(first, last - first)) {
+      c.error = output_error(matrices, c.s, format, kComparedRows);
+    }
+  });
+  const double unscaled = candidates.back().error;
+  Candidate& best = *std::ranges::min_element(candidates, {}, &Candidate::error);
+  return {best.step, best.duo, std::move(best.s), unscaled, best.error};
+}
+
+namespace {
+
+// Rows whose candidates are multiplied together, and candidates of each: those that are best by the moments.
+constexpr size_t kRowsAtOnce = 16;
+constexpr size_t kCloseLimits = 4;
+
+// The limits of a group of columns, for some rows at a time.
+class LimitSearch {
+ public:
+  LimitSearch(const CalibratedMatrix& matrix, const RoundingFormat& format, size_t group)
+      : matrix_(matrix),
+        format_(format),
+        first_(group * format.group_size),
+        n_(std::min(format.group_size, matrix.n_in() - first_)),
+        mean_(n_),
+        variance_(n_, 1.0f),
+        errors_(kLimitSteps * n_) {
+    if (matrix.input == nullptr) return;
+    std::ranges::copy(matrix.input->mean().subspan(first_, n_), mean_.begin());
+    std::ranges::copy(matrix.input->variance().subspan(first_, n_), variance_.begin());
+    products_.resize(n_ * n_);
+    matrix.input->copy_products(first_, n_, products_.data());
+    close_.resize(kRowsAtOnce * kCloseLimits * n_);
+    outputs_.resize(close_.size());
+  }
+
+  // Rows first ≤ row < last, at most kRowsAtOnce, to limits[row · stride].
+  void search(size_t first_row, size_t last_row, float* limits, size_t stride) {
+    size_t steps[kRowsAtOnce][kCloseLimits];
+    float largest[kRowsAtOnce];
+    for (size_t row = first_row; row < last_row; ++row) {
+      const size_t r = row - first_row;
+      largest[r] = rank(row, steps[r]);
+      if (products_.empty()) continue;
+      for (size_t i = 0; i < kCloseLimits; ++i) {
+        std::copy_n(errors_.data() + steps[r][i] * n_, n_, close_.data() + (r * kCloseLimits + i) * n_);
+      }
+    }
+    const size_t n_candidates = (last_row - first_row) * kCloseLimits;
+    if (!products_.empty()) {
+      kernels::gemm_f(
+          {{products_.data(), Dtype::kF32, n_, n_}, close_.data(), n_candidates, 0, n_, outputs_.data(), n_});
+    }
+    for (size_t row = first_row; row < last_row; ++row) {
+      const size_t r = row - first_row;
+      const size_t best = products_.empty() ? 0 : best_of(r);
+      limits[row * stride] = largest[r] * limit_share(steps[r][best]);
+    }
+  }
+
+ private:
+  static float limit_share(size_t step) { return 1 - static_cast<float>(step) * kLimitStep; }
+
+  // The rounding errors of all limits of a row, and the steps that are best by the moments, the best one first; returns
+  // the row's largest weight.
+  float rank(size_t row, size_t* steps) {
+    const RoundingRow weights{matrix_.weights.data() + row * matrix_.n_in() + first_, n_, n_, nullptr, nullptr};
+    float low = 0, high = 0;
+    kernels::group_ranges(weights, &low, &high);
+    const float largest = std::max(-low, high);
+    std::array<std::pair<float, size_t>, kLimitSteps> ranking;
+    for (size_t i = 0; i < kLimitSteps; ++i) {
+      const float limit = largest * limit_share(i);
+      const float cut_low = std::max(low, -limit), cut_high = std::min(high, limit);
+      float* const error = errors_.data() + i * n_;
+      kernels::rounding_error(weights, &cut_low, &cut_high, format_.levels(), error);
+      ranking[i] = {kernels::weighted_error(error, variance_.data(), mean_.data(), n_), i};
+    }
+    std::ranges::partial_sort(ranking, ranking.begin() + kCloseLimits);
+    for (size_t i = 0; i < kCloseLimits; ++i) steps[i] = ranking[i].second;
+    return largest;
+  }
+
+  // Of the candidates of a row the one with the least error eᵀ H e; the first where several are equal.
+  [[nodiscard]] size_t best_of(size_t r) const {
+    size_t best = 0;
+    float least = 0;
+    for (size_t i = 0; i < kCloseLimits; ++i) {
+      const size_t at = (r * kCloseLimits + i) * n_;
+      float error = 0;
+      kernels::gemm_f({{close_.data() + at, Dtype::kF32, 1, n_}, outputs_.data() + at, 1, 0, 1, &error, 1});
+      if (i > 0 && error >= least) continue;
+      least = error;
+      best = i;
+    }
+    return best;
+  }
+
+  const CalibratedMatrix& matrix_;
+  const RoundingFormat& format_;
+  size_t first_, n_;
+  std::vector<float> mean_, variance_;
+  std::vector<float> products_;  // H [n, n]; empty without an input
+  std::vector<float> errors_;    // [10, n] of one row
+  std::vector<float> close_, outputs_;
+};
+
+}  // namespace
+
+std::vector<float> search_limits(const CalibratedMatrix& matrix, const RoundingFormat& format, ThreadPool& pool) {
+  const size_t n_groups = div_up(matrix.n_in(), format.group_size);
+  std::vector<float> limits(matrix.n_out * n_groups);
+  const size_t n_blocks = div_up(matrix.n_out, kRowsAtOnce), n_pieces = n_groups * n_blocks;
+  pool.parallel_for(n_pieces, 1, std::min(n_pieces, 8 * pool.size()), [&](size_t first, size_t last) {
+    while (first < last) {
+      const size_t group = first / n_blocks, end = std::min(last, (group + 1) * n_blocks);
+      LimitSearch search(matrix, format, group);
+      for (; first < end; ++first) {
+        const size_t row = (first - group * n_blocks) * kRowsAtOnce;
+        search.search(row, std::min(row + kRowsAtOnce, matrix.n_out), limits.data() + group, n_groups);
+      }
+    }
+  });
+  return limits;
+}
+
+}  // namespace sutra

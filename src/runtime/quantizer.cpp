@@ -1,0 +1,564 @@
+#include "runtime/quantizer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include "base/assert.h"
+#include "base/checked.h"
+#include "base/overloaded.h"
+#include "io/config.h"
+#include "kernels/gemm_f/gemm_f.h"
+#include "model/blinkdl.h"
+#include "model/layer_name.h"
+#include "model/parameters.h"
+#include "model/quantizable.h"
+#include "quant/awq_format.h"
+#include "quant/ggml_blocks.h"
+#include "quant/rtn.h"
+#include "runtime/published_model.h"
+#include "tensor/finite.h"
+
+namespace sutra {
+namespace {
+
+constexpr std::string_view kWeight = ".weight";
+// Rows of a matrix that its error is measured on.
+constexpr size_t kMeasuredRows = 64;
+// The head sees the last token of each chunk: it costs as much as several layers.
+constexpr size_t kHeadStride = kChunkTokens;
+
+bool is_norm_of_embeddings(std::string_view name) {
+  return name.find(".0.pre_norm.") != std::string_view::npos || name.find("blocks.0.ln0.") != std::string_view::npos;
+}
+
+// The first part of a name that is a number: layers come before anything else that is counted.
+std::optional<size_t> layer_of(std::string_view name) {
+  if (is_norm_of_embeddings(name)) return std::nullopt;
+  for (size_t begin = 0; begin < name.size();) {
+    const size_t end = std::min(name.find('.', begin), name.size());
+    const std::string_view part = name.substr(begin, end - begin);
+    size_t number = 0;
+    const auto [rest, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+    if (error == std::errc() && rest == part.data() + part.size()) return number;
+    begin = end + 1;
+  }
+  return std::nullopt;
+}
+
+Result<Tensor> clone(const Tensor& source) {
+  SUTRA_ASSIGN(Tensor copy, Tensor::create(source.dtype(), source.shape(), Contents::kUndefined));
+  std::ranges::copy(source.bytes(), copy.bytes().begin());
+  return copy;
+}
+
+// rms of outputs, of rows [n_rows, K] on the samples.
+double output_rms(std::span<const float> rows, size_t n_rows, const InputStatistics& input) {
+  std::vector<float> outputs(n_rows * input.n_samples());
+  kernels::gemm_f({{rows.data(), Dtype::kF32, n_rows, input.n_channels()},
+                   input.samples().data(),
+                   input.n_samples(),
+                   0,
+                   n_rows,
+                   outputs.data(),
+                   n_rows});
+  double squares = 0;
+  for (const float y : outputs) squares += double{y} * y;
+  return std::sqrt(squares / static_cast<double>(outputs.size()));
+}
+
+// Some rows of a matrix, as kMeasuredRows evenly spaced ones at most.
+std::vector<size_t> measured_rows(size_t n_out) {
+  std::vector<size_t> rows(std::min(kMeasuredRows, n_out));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = i * n_out / rows.size();
+  return rows;
+}
+
+// Output error of what is written over the output; without statistics, of inputs of equal variance.
+double relative_error(const Q4Integers& quantised, std::span<const float> weights, const InputStatistics* input) {
+  const size_t n_in = quantised.n_cols;
+  const std::vector<size_t> rows = measured_rows(quantised.n_rows);
+  std::vector<float> source(rows.size() * n_in), error(rows.size() * n_in);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::ranges::copy(weights.subspan(rows[i] * n_in, n_in), source.begin() + static_cast<std::ptrdiff_t>(i * n_in));
+    quantised.dequantize_row(rows[i], error.data() + i * n_in);
+  }
+  for (size_t i = 0; i < error.size(); ++i) error[i] -= source[i];
+  const auto rms = [&](std::span<const float> values) {
+    if (input != nullptr) return output_rms(values, rows.size(), *input);
+    double squares = 0;
+    for (const float value : values) squares += double{value} * value;
+    return std::sqrt(squares);
+  };
+  const double whole = rms(source);
+  return whole > 0 ? rms(error) / whole : 0;
+}
+
+double share_cut(std::span<const float> limits, std::span<const float> weights, size_t n_in, size_t group_size) {
+  if (limits.empty()) return 0;
+  size_t n_cut = 0, index = 0;
+  for (size_t row = 0; row * n_in < weights.size(); ++row) {
+    for (size_t first = 0; first < n_in; first += group_size) {
+      float largest = 0;
+      for (const float w : weights.subspan(row * n_in + first, std::min(group_size, n_in - first))) {
+        largest = std::max(largest, std::fabs(w));
+      }
+      if (limits[index++] < largest) ++n_cut;
+    }
+  }
+  return static_cast<double>(n_cut) / static_cast<double>(limits.size());
+}
+
+Dtype kept_dtype(const Tensor& source, bool is_matrix) {
+  if (!is_matrix) return Dtype::kF32;
+  return source.dtype() == Dtype::kF32 || source.dtype() == Dtype::kF64 ? Dtype::kF32 : Dtype::kF16;
+}
+
+}  // namespace
+
+struct Quantizer::Stage {
+  // What the choice of a group's scales says about each of its linears.
+  struct Scaled {
+    float ratio = 0;
+    bool duo = false;
+  };
+
+  std::vector<const Plan*> plans;                      // written in this stage
+  std::map<std::string, Tensor, std::less<>> weights;  // of theirs, float32
+  WeightMap part;                                      // the model's own
+  std::unique_ptr<Model> model;
+  Workspace workspace;
+  InputTaps taps;
+  std::map<std::string, InputStatistics, std::less<>> inputs;   // by the linear that was tapped
+  std::map<std::string, std::string, std::less<>> input_names;  // of each linear, where it is another's
+  std::vector<ScaleGroup> groups;
+  std::map<std::string, Scaled, std::less<>> scaled;
+  std::map<std::string, double, std::less<>> errors_rtn;
+  State state;
+};
+
+Quantizer::Quantizer(ModelWeights model, const QuantizeOptions& options, size_t n_threads)
+    : model_(std::move(model)), options_(options), pool_(std::make_unique<ThreadPool>(n_threads)) {}
+Quantizer::Quantizer(Quantizer&&) noexcept = default;
+Quantizer::~Quantizer() = default;
+
+Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, Sequences sequences,
+                                    const QuantizeOptions& options, size_t n_threads) {
+  if (!kernels::q4_group_size_supported(options.group_size)) {
+    return fail(ErrorCode::kInvalidArgument, "the group size must be 32, 64 or 128, found ", options.group_size);
+  }
+  if (model.config.packed) return fail(ErrorCode::kInvalidArgument, "the model is quantised already");
+  Quantizer quantizer(std::move(model), options, n_threads);
+  if (quantizer.calibrates() && sequences.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "AWQ needs calibration text");
+  }
+  size_t n_rows = 0;
+  for (const std::vector<int32_t>& ids : sequences) {
+    for (const int32_t id : ids) {
+      if (id >= 0 && static_cast<size_t>(id) < quantizer.model_.config.vocab_size()) continue;
+      return fail(ErrorCode::kInvalidArgument, "token id ", id, " is outside the model's vocabulary of ",
+                  quantizer.model_.config.vocab_size());
+    }
+    quantizer.first_rows_.push_back(n_rows);
+    n_rows += ids.size();
+  }
+  quantizer.sequences_ = std::move(sequences);
+  quantizer.report_.n_calibration_tokens = n_rows;
+  SUTRA_TRY(quantizer.make_plans());
+  SUTRA_TRY(quantizer.plan_files(std::move(companions)));
+  return quantizer;
+}
+
+Status Quantizer::make_plans() {
+  const std::vector<std::string> names = quantizable_linears(model_.config);
+  const std::set<std::string> linears(names.begin(), names.end());
+  const bool is_rwkv4 = std::holds_alternative<Rwkv4Config>(model_.config.architecture);
+  const size_t group_size = options_.group_size;
+  for (const Parameter& parameter : parameters(model_.config)) {
+    SUTRA_ASSIGN(const Tensor* const source, find_published(model_.weights, parameter.name));
+    Plan plan;
+    plan.name = parameter.name;
+    plan.written_name = is_rwkv4 ? transformers_name(parameter.name) : parameter.name;
+    plan.shape = parameter.shape;
+    plan.is_matrix = parameter.is_matrix;
+    plan.layer = layer_of(parameter.name);
+    plan.bytes_before = source->bytes().size();
+    plan.kept_dtype = kept_dtype(*source, parameter.is_matrix);
+    const std::string linear = parameter.name.ends_with(kWeight)
+                                   ? parameter.name.substr(0, parameter.name.size() - kWeight.size())
+                                   : parameter.name;
+    const Shape& shape = parameter.shape;
+    if (!linears.contains(linear) || shape.n_dims() != 2) {
+      plan.kept_because = "small or sensitive";
+    } else if (!awq_can_hold(static_cast<size_t>(shape[0]))) {
+      plan.kept_because = concat(shape[0], " outputs are not a multiple of 8");
+    } else if (shape[1] % group_size != 0) {
+      plan.kept_because = concat(shape[1], " inputs are not a multiple of the group size ", group_size);
+    } else {
+      plan.linear = linear;
+    }
+    plans_.push_back(std::move(plan));
+  }
+  // What scales are absorbed by where nothing of the model can.
+  for (size_t layer = 0; calibrates() && layer <= model_.config.n_layer(); ++layer) {
+    const bool is_layer = layer < model_.config.n_layer();
+    for (const ScaleGroup& group : is_layer ? scale_groups(model_.config, layer) : head_scale_groups(model_.config)) {
+      for (const ScaleFactor& factor : group.factors) {
+        if (!factor.is_new) continue;
+        Plan plan;
+        plan.name = plan.written_name = factor.tensor;
+        plan.shape = {group.n_channels};
+        if (is_layer) plan.layer = layer;
+        plan.kept_because = "scales of a linear's input";
+        plans_.push_back(std::move(plan));
+      }
+    }
+  }
+  for (const Plan& plan : plans_) {
+    if (plan.linear.empty()) {
+      specs_.push_back({plan.written_name, plan.kept_dtype, plan.shape});
+      continue;
+    }
+    const auto n_out = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
+    const std::string written = plan.written_name.substr(0, plan.written_name.size() - kWeight.size());
+    specs_.push_back({written + ".qweight", Dtype::kI32, awq_qweight_shape(n_out, n_in)});
+    specs_.push_back({written + ".qzeros", Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size)});
+    specs_.push_back({written + ".scales", Dtype::kF16, awq_scales_shape(n_out, n_in, group_size)});
+  }
+  order_for_alignment(specs_);
+  return {};
+}
+
+Status Quantizer::plan_files(Companions companions) {
+  SUTRA_ASSIGN(JsonObject config, JsonObject::parse(model_.config_json, "config.json"));
+  for (const std::string& one : model_.overrides) SUTRA_TRY(config.override_value(one));
+  std::string kept;
+  for (const Plan& plan : plans_) {
+    if (!plan.linear.empty() || plan.shape.n_dims() != 2) continue;
+    kept += concat(kept.empty() ? "" : ", ", json_quote(plan.written_name));
+  }
+  SUTRA_TRY(config.override_value(
+      concat(R"(quantization_config={"quant_method": "awq", "version": "gemm", "bits": 4, "group_size": )",
+             options_.group_size, R"(, "zero_point": true, "modules_to_not_convert": [)", kept, "]}")));
+  files_beside_ = files_beside_model(config.text(), std::move(companions), model_.tokenizer);
+  return {};
+}
+
+const Quantizer::Plan& Quantizer::plan_of(std::string_view name) const {
+  return *std::ranges::find(plans_, name, &Plan::name);
+}
+
+Status Quantizer::begin(ByteSink& sink) {
+  SUTRA_ASSIGN(writer_, SafetensorsWriter::create(sink, specs_));
+  return begin_stage();
+}
+
+Result<bool> Quantizer::step() {
+  SUTRA_ASSERT(writer_.has_value());
+  if (!tasks_.empty()) {
+    const std::function<Status()> task = std::move(tasks_.front());
+    tasks_.pop_front();
+    SUTRA_TRY(task());
+  }
+  if (!tasks_.empty()) return true;
+  stage_.reset();
+  if (is_head(stage_index_)) {
+    if (packed_bytes_ > 0) {
+      report_.compression = static_cast<double>(float_bytes_) / static_cast<double>(packed_bytes_);
+    }
+    SUTRA_TRY(writer_->finish());
+    return false;
+  }
+  ++stage_index_;
+  SUTRA_TRY(begin_stage());
+  return true;
+}
+
+double Quantizer::fraction() const {
+  const double done =
+      n_stage_tasks_ == 0 ? 0 : 1 - static_cast<double>(tasks_.size()) / static_cast<double>(n_stage_tasks_);
+  return (static_cast<double>(stage_index_) + done) / static_cast<double>(n_stages());
+}
+
+std::string Quantizer::stage_name() const {
+  if (stage_index_ == 0) return "embeddings";
+  if (is_head(stage_index_)) return "head";
+  return concat("layer ", stage_index_, " of ", model_.config.n_layer());
+}
+
+// The tensors of a stage come out of the model's weights: what is written, as floats, and for calibrating what runs.
+Status Quantizer::take_weights(const std::vector<const Plan*>& plans) {
+  for (const Plan* plan : plans) {
+    if (find_published(model_.weights, plan->name)) {
+      SUTRA_ASSIGN(Tensor wide, published_values(model_.weights, plan->name));
+      SUTRA_TRY(wide.reshape(plan->shape));
+      stage_->weights.emplace(plan->name, std::move(wide));
+    }
+  }
+  return {};
+}
+
+Status Quantizer::begin_stage() {
+  stage_ = std::make_unique<Stage>();
+  Stage& stage = *stage_;
+  const bool is_layer = stage_index_ > 0 && !is_head(stage_index_);
+  const bool tied = std::visit([](const auto& c) { return c.tie_word_embeddings; }, model_.config.architecture);
+  const auto belongs = [&](const Plan& plan) {
+    if (is_layer) return plan.layer == stage_index_ - 1;
+    if (plan.layer) return false;
+    const bool is_embedding = plan.name == plans_.front().name || is_norm_of_embeddings(plan.name);
+    // A tied embedding gets the head's scales.
+    const bool with_head = !is_embedding || (tied && plan.name == plans_.front().name);
+    return is_head(stage_index_) == with_head;
+  };
+  for (const Plan& plan : plans_) {
+    if (belongs(plan)) stage.plans.push_back(&plan);
+  }
+  SUTRA_TRY(take_weights(stage.plans));
+  if (calibrates()) {
+    if (is_layer) stage.groups = scale_groups(model_.config, stage_index_ - 1);
+    if (is_head(stage_index_)) stage.groups = head_scale_groups(model_.config);
+    // Groups of matrices that are quantised; one that is not keeps its input as it is.
+    std::erase_if(stage.groups, [&](const ScaleGroup& group) {
+      return std::ranges::any_of(group.linears, [&](const std::string& linear) {
+        return plan_of(linear + std::string(kWeight)).linear.empty();
+      });
+    });
+    tasks_.emplace_back([this] { return build_part(); });
+    if (stage_index_ == 0) {
+      tasks_.emplace_back([this] { return embed_all(); });
+    } else {
+      for (size_t i = 0; i < sequences_.size(); ++i) tasks_.emplace_back([this, i] { return run_sequence(i); });
+    }
+    tasks_.emplace_back([this] {
+      stage_->model.reset();
+      stage_->part = WeightMap();
+      return Status();
+    });
+    for (size_t i = 0; i < stage.groups.size(); ++i) tasks_.emplace_back([this, i] { return search_group(i); });
+  }
+  for (const Plan* plan : stage.plans) {
+    tasks_.emplace_back([this, plan] { return plan->linear.empty() ? keep(*plan) : quantize(*plan); });
+  }
+  n_stage_tasks_ = tasks_.size();
+  return {};
+}
+
+// The part of the model whose inputs are measured in this stage.
+Status Quantizer::build_part() {
+  Stage& stage = *stage_;
+  const size_t n_layer = model_.config.n_layer();
+  for (const std::string& name : model_.weights.names()) {
+    const std::optional<size_t> layer = layer_of(name);
+    // What belongs to no layer, rotary factors for one, all may want.
+    const bool is_end = stage_index_ == 0 || is_head(stage_index_);
+    if (is_end ? layer.has_value() : layer.value_or(stage_index_ - 1) != stage_index_ - 1) continue;
+    SUTRA_ASSIGN(Tensor copy, clone(*model_.weights.find(name)));
+    SUTRA_TRY(stage.part.insert(name, std::move(copy)));
+  }
+  const bool has_blinkdl_layers =
+      std::visit(Overloaded{[](const auto&) { return false; }, [](const Rwkv4Config&) { return true; },
+                            [](const Rwkv5Config&) { return true; }, [](const Rwkv6Config&) { return true; }},
+                 model_.config.architecture);
+  if (has_blinkdl_layers) SUTRA_TRY(adapt_blinkdl(stage.part));
+  // What 8 bits change of activations is far below what is measured of them, and they are multiplied several times as fast.
+  stage.part.pack_floats();
+  WeightOptions options;
+  options.part = {n_layer, n_layer, false, false};
+  if (stage_index_ == 0) {
+    options.part.embeddings = true;
+  } else if (is_head(stage_index_)) {
+    options.part.head = true;
+  } else {
+    options.part = {stage_index_ - 1, stage_index_, false, false};
+  }
+  for (const Plan* plan : stage.plans) {
+    if (stage_index_ > 0 && !plan->linear.empty()) stage.taps.emplace(plan->linear, InputTap());
+  }
+  options.taps = &stage.taps;
+  options.max_tap_tokens = kChunkTokens;
+  SUTRA_ASSIGN(stage.model, build_model(model_.config, stage.part, options));
+  SUTRA_ASSIGN(stage.workspace, stage.model->create_workspace(kChunkTokens));
+  SUTRA_ASSIGN(stage.state, State::create(stage.model->state_layout()));
+  return {};
+}
+
+Status Quantizer::embed_all() {
+  Stage& stage = *stage_;
+  const size_t n_embd = model_.config.n_embd();
+  for (size_t i = 0; i < stage.model->stream(stage.workspace, 1).size(); ++i) {
+    SUTRA_ASSIGN(HalfRows rows, HalfRows::create(report_.n_calibration_tokens, n_embd));
+    streams_.push_back(std::move(rows));
+  }
+  for (size_t s = 0; s < sequences_.size(); ++s) {
+    const std::span<const int32_t> ids = sequences_[s];
+    for (size_t first = 0; first < ids.size(); first += kChunkTokens) {
+      const auto chunk = ids.subspan(first, std::min(kChunkTokens, ids.size() - first));
+      stage.model->embed(chunk, stage.workspace, *pool_);
+      const auto stream = stage.model->stream(stage.workspace, chunk.size());
+      for (size_t t = 0; t < chunk.size(); ++t) {
+        streams_[0].put(first_rows_[s] + first + t, stream[0].subspan(t * n_embd, n_embd));
+      }
+    }
+  }
+  return {};
+}
+
+Status Quantizer::run_sequence(size_t index) {
+  Stage& stage = *stage_;
+  const size_t n_embd = model_.config.n_embd(), n_tokens = sequences_[index].size();
+  std::vector<float> logits(is_head(stage_index_) ? model_.config.vocab_size() : 0);
+  stage.state.reset(stage.model->state_layout());
+  for (size_t first = 0; first < n_tokens; first += kChunkTokens) {
+    const size_t n = std::min(kChunkTokens, n_tokens - first);
+    const auto stream = stage.model->stream(stage.workspace, n);
+    const size_t row = first_rows_[index] + first;
+    const auto for_rows = [&](const auto& body) {
+      pool_->parallel_for(n, 1, pool_->size(), [&](size_t begin, size_t end) {
+        for (size_t t = begin; t < end; ++t) {
+          for (size_t i = 0; i < stream.size(); ++i) body(streams_[i], row + t, stream[i].subspan(t * n_embd, n_embd));
+        }
+      });
+    };
+    for_rows([](const HalfRows& rows, size_t at, std::span<float> values) { rows.get(at, values); });
+    if (is_head(stage_index_)) {
+      stage.model->head(n, LogitsWanted::kLast, stage.workspace, *pool_, logits);
+    } else {
+      SUTRA_TRY(stage.state.reserve(stage.model->state_layout(), n));
+      stage.model->run_layers(stage.state, n, stage.workspace, *pool_);
+      stage.state.n_tokens += n;
+      for_rows([](HalfRows& rows, size_t at, std::span<float> values) { rows.put(at, values); });
+    }
+    for (auto& [name, tap] : stage.taps) {
+      if (tap.n_tokens == 0) continue;
+      const auto n_in = static_cast<size_t>(plan_of(name + std::string(kWeight)).shape[1]);
+      auto found = stage.inputs.find(name);
+      if (found == stage.inputs.end()) {
+        const uint64_t n_rows = report_.n_calibration_tokens / (is_head(stage_index_) ? kHeadStride : 1);
+        SUTRA_ASSIGN(InputStatistics input, InputStatistics::create(n_in, n_rows));
+        found = stage.inputs.emplace(name, std::move(input)).first;
+      }
+      const Status added = found->second.add(std::span<const float>(tap.rows).first(tap.n_tokens * n_in), *pool_);
+      if (!added) return fail(added.error().code, name, ": ", added.error().message);
+      tap.n_tokens = 0;
+    }
+  }
+  return {};
+}
+
+// Its own, or that of the linear that shares it: the one of the same group.
+const InputStatistics* Quantizer::input_of(const std::string& linear) const {
+  const Stage& stage = *stage_;
+  if (const auto own = stage.inputs.find(linear); own != stage.inputs.end()) return &own->second;
+  for (const ScaleGroup& group : stage.groups) {
+    if (std::ranges::find(group.linears, linear) == group.linears.end()) continue;
+    for (const std::string& other : group.linears) {
+      if (const auto found = stage.inputs.find(other); found != stage.inputs.end()) return &found->second;
+    }
+  }
+  return nullptr;
+}
+
+Status Quantizer::search_group(size_t index) {
+  Stage& stage = *stage_;
+  const ScaleGroup& group = stage.groups[index];
+  const RoundingFormat format{4, options_.group_size};
+  std::vector<CalibratedMatrix> matrices;
+  for (const std::string& linear : group.linears) {
+    const Tensor& weight = stage.weights.find(linear + std::string(kWeight))->second;
+    const InputStatistics* const input = input_of(linear);
+    if (input == nullptr) return fail(ErrorCode::kInternal, "the input of '", linear, "' was not measured");
+    matrices.push_back({weight.as<float>(), static_cast<size_t>(weight.shape()[0]), input});
+  }
+  const ScaleChoice choice = search_scales(matrices, group.tied, format, *pool_);
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const std::string& linear = group.linears[i];
+    stage.scaled[linear] = {choice.ratio(), choice.duo};
+  }
+  SUTRA_TRY(apply_scales(group, choice.s, stage.weights));
+  // Each input once, whoever shares it.
+  std::set<const InputStatistics*> inputs;
+  for (const CalibratedMatrix& matrix : matrices) inputs.insert(matrix.input);
+  for (auto& [name, input] : stage.inputs) {
+    if (inputs.contains(&input)) input.divide(choice.s);
+  }
+  return {};
+}
+
+Status Quantizer::quantize(const Plan& plan) {
+  Stage& stage = *stage_;
+  const auto n_out = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
+  const Tensor wide = std::move(stage.weights.extract(plan.name).mapped());
+  const InputStatistics* const input = input_of(plan.linear);
+  std::vector<float> limits;
+  if (calibrates()) {
+    limits = search_limits({wide.as<float>(), n_out, input}, {4, options_.group_size}, *pool_);
+  }
+  const Q4Integers quantised =
+      quantize_rtn(wide.as<float>(), n_out, n_in, options_.group_size, RtnRange::kWithZero, limits, pool_.get());
+  SUTRA_ASSIGN(AwqTensors packed, to_awq(quantised));
+
+  QuantizedTensor report;
+  report.name = plan.written_name;
+  report.bytes_before = plan.bytes_before;
+  report.bytes_after = packed.qweight.bytes().size() + packed.qzeros.bytes().size() + packed.scales.bytes().size();
+  report.bits = 4;
+  report.error = relative_error(quantised, wide.as<float>(), input);
+  report.error_rtn = report.error;
+  if (const auto scaled = stage.scaled.find(plan.linear); scaled != stage.scaled.end()) {
+    report.ratio = scaled->second.ratio;
+    report.duo = scaled->second.duo;
+  }
+  report.cut = share_cut(limits, wide.as<float>(), n_in, options_.group_size);
+  float_bytes_ += plan.shape.n_elements() * sizeof(float);
+  packed_bytes_ += report.bytes_after;
+  report_.bytes_before += report.bytes_before;
+  report_.bytes_after += report.bytes_after;
+  report_.tensors.push_back(std::move(report));
+
+  const std::string written = plan.written_name.substr(0, plan.written_name.size() - kWeight.size());
+  SUTRA_TRY(finish_tensor(written + ".qweight", std::move(packed.qweight)));
+  SUTRA_TRY(finish_tensor(written + ".qzeros", std::move(packed.qzeros)));
+  return finish_tensor(written + ".scales", std::move(packed.scales));
+}
+
+Status Quantizer::keep(const Plan& plan) {
+  Stage& stage = *stage_;
+  auto node = stage.weights.extract(plan.name);
+  Tensor tensor;
+  if (node.empty()) {  // new, and nothing was scaled
+    SUTRA_ASSIGN(tensor, Tensor::create(Dtype::kF32, plan.shape));
+    std::ranges::fill(tensor.as<float>(), 1.0f);
+  } else {
+    tensor = std::move(node.mapped());
+  }
+  if (plan.kept_dtype == Dtype::kF16) {
+    SUTRA_TRY(check_half_range(tensor, plan.name, plan.kept_dtype));
+    SUTRA_ASSIGN(tensor, to_f16(tensor));
+  }
+  QuantizedTensor report;
+  report.name = plan.written_name;
+  report.bytes_before = plan.bytes_before;
+  report.bytes_after = tensor.bytes().size();
+  report.bits = static_cast<int>(dtype_bytes(plan.kept_dtype) * 8);
+  report.kept_because = plan.kept_because;
+  report_.bytes_before += report.bytes_before;
+  report_.bytes_after += report.bytes_after;
+  report_.tensors.push_back(std::move(report));
+  return finish_tensor(plan.written_name, std::move(tensor));
+}
+
+// Writes the tensors whose turn it is and frees them.
+Status Quantizer::finish_tensor(std::string name, Tensor tensor) {
+  finished_.emplace(std::move(name), std::move(tensor));
+  for (; next_spec_ < specs_.size(); ++next_spec_) {
+    const auto it = finished_.find(specs_[next_spec_].name);
+    if (it == finished_.end()) return {};
+    SUTRA_TRY(writer_->write(it->first, it->second.view()));
+    finished_.erase(it);
+  }
+  return {};
+}
+
+}  // namespace sutra

@@ -1,0 +1,133 @@
+// A model's matrices in 4 bits, layer by layer: inputs measured on calibration text, scales searched and folded into what
+// comes before (model/scale_groups.h), ranges searched, weights rounded and packed. Lin et al. 2023, arXiv:2306.00978.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "io/byte_sink.h"
+#include "io/model_files.h"
+#include "io/safetensors_writer.h"
+#include "model/model.h"
+#include "model/scale_groups.h"
+#include "quant/awq_search.h"
+#include "runtime/calibration.h"
+#include "runtime/engine.h"
+#include "runtime/published_model.h"
+
+namespace sutra {
+
+struct QuantizeOptions {
+  enum class Method : uint8_t { kAwq, kRtn };
+  Method method = Method::kAwq;
+  size_t group_size = 128;
+};
+
+struct QuantizedTensor {
+  std::string name;
+  uint64_t bytes_before = 0, bytes_after = 0;
+  int bits = 0;  // 4, or the bits of the dtype it kept
+  // Error of the output over the output, both rms on calibration inputs: rounded to nearest, and as it is written. Without
+  // calibration the same for inputs of equal variance.
+  double error_rtn = 0, error = 0;
+  // AWQ's: the exponent of the input's scale, whether the weights were looked at too, and the share of groups cut.
+  std::optional<float> ratio;
+  bool duo = false;
+  double cut = 0;
+  std::string kept_because;  // empty for quantised tensors
+};
+
+struct QuantizeReport {
+  std::vector<QuantizedTensor> tensors;
+  uint64_t bytes_before = 0, bytes_after = 0;
+  uint64_t n_calibration_tokens = 0;
+  // Float32 bytes of the quantised matrices over their packed bytes.
+  double compression = 0;
+};
+
+class Quantizer {
+ public:
+  // `model` is of a loader with LoadOptions::weights_only; `sequences` are empty for kRtn. kInvalidArgument: the model is
+  // quantised already, an id outside of the vocabulary, a group size other than 32, 64, 128, no sequences for kAwq.
+  // kNotFound: a tensor is missing.
+  static Result<Quantizer> create(ModelWeights model, Companions companions, Sequences sequences,
+                                  const QuantizeOptions& options, size_t n_threads);
+  Quantizer(Quantizer&&) noexcept;
+  ~Quantizer();
+
+  // config.json and what belongs to the tokenizer.
+  [[nodiscard]] const std::vector<NamedText>& files_beside() const { return files_beside_; }
+  // The weights' file: its header goes to `sink`, which must outlive the work.
+  Status begin(ByteSink& sink);
+  // A piece of the work, and what of the file is ready; true while there is more. kNonFinite: a weight or an activation is
+  // NaN or infinite. Precondition: begun.
+  Result<bool> step();
+  [[nodiscard]] double fraction() const;
+  // What is being done, for people: "layer 3 of 12".
+  [[nodiscard]] std::string stage_name() const;
+  [[nodiscard]] const QuantizeReport& report() const { return report_; }
+  [[nodiscard]] uint64_t file_bytes() const { return writer_ ? writer_->file_bytes() : 0; }
+
+ private:
+  struct Stage;
+  // One tensor of the published model, and what becomes of it.
+  struct Plan {
+    std::string name;  // as parameters() calls it
+    std::string written_name;
+    Shape shape;
+    bool is_matrix = false;
+    std::optional<size_t> layer;  // none: before or after the layers
+    std::string linear;           // the name without ".weight", where it is quantised
+    std::string kept_because;
+    Dtype kept_dtype = Dtype::kF32;
+    uint64_t bytes_before = 0;
+  };
+
+  Quantizer(ModelWeights model, const QuantizeOptions& options, size_t n_threads);
+  Status make_plans();
+  Status plan_files(Companions companions);
+  [[nodiscard]] bool calibrates() const { return options_.method == QuantizeOptions::Method::kAwq; }
+  [[nodiscard]] const Plan& plan_of(std::string_view name) const;
+
+  // The stages: embeddings, each layer, head.
+  [[nodiscard]] size_t n_stages() const { return model_.config.n_layer() + 2; }
+  [[nodiscard]] bool is_head(size_t stage) const { return stage + 1 == n_stages(); }
+  Status begin_stage();
+  Status take_weights(const std::vector<const Plan*>& plans);
+  Status build_part();
+  Status embed_all();
+  Status run_sequence(size_t index);
+  Status search_group(size_t index);
+  Status quantize(const Plan& plan);
+  Status keep(const Plan& plan);
+  Status finish_tensor(std::string name, Tensor tensor);
+  [[nodiscard]] const InputStatistics* input_of(const std::string& linear) const;
+
+  ModelWeights model_;
+  QuantizeOptions options_;
+  std::unique_ptr<ThreadPool> pool_;
+  Sequences sequences_;
+  std::vector<size_t> first_rows_;  // of each sequence in streams_
+  std::vector<HalfRows> streams_;
+  std::vector<Plan> plans_;
+  std::vector<TensorSpec> specs_;
+  std::vector<NamedText> files_beside_;
+  std::optional<SafetensorsWriter> writer_;
+  std::map<std::string, Tensor, std::less<>> finished_;  // not yet written
+  size_t next_spec_ = 0;
+  size_t stage_index_ = 0;
+  std::unique_ptr<Stage> stage_;
+  std::deque<std::function<Status()>> tasks_;
+  size_t n_stage_tasks_ = 0;
+  QuantizeReport report_;
+  uint64_t float_bytes_ = 0, packed_bytes_ = 0;  // of the quantised matrices
+};
+
+}  // namespace sutra
