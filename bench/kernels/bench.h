@@ -94,5 +94,6 @@ void measure_attention(const Bench& bench);
 void measure_conv1d(const Bench& bench);
 void measure_norm(const Bench& bench);
 void measure_elementwise(const Bench& bench);
+void measure_awq(const Bench& bench);
 
 }  // namespace sutra::bench

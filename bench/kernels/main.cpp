@@ -34,6 +34,7 @@ constexpr Family kFamilies[] = {
     {"conv1d", measure_conv1d},
     {"norm", measure_norm},
     {"elementwise", measure_elementwise},
+    {"awq", measure_awq},
 };
 
 int fail_with(std::string_view message) {

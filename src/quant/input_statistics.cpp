@@ -17,7 +17,7 @@ Result<InputStatistics> InputStatistics::create(size_t n_channels, uint64_t n_to
   InputStatistics statistics;
   statistics.n_channels_ = n_channels;
   statistics.product_step_ = std::max<uint64_t>(1, n_tokens / kProductTokens);
-  statistics.sample_step_ = std::max<uint64_t>(1, div_up(n_tokens, uint64_t{kMaxSamples}));
+  statistics.sample_step_ = std::max<uint64_t>(1, (n_tokens + kMaxSamples - 1) / kMaxSamples);
   const uint64_t n_kept = std::clamp<uint64_t>(n_tokens, 1, kMaxSamples);
   for (Tensor* moment : {&statistics.mean_abs_, &statistics.mean_, &statistics.variance_}) {
     SUTRA_ASSIGN(*moment, Tensor::create(Dtype::kF32, {n_channels}));

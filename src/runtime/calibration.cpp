@@ -56,6 +56,7 @@ void HalfRows::put(size_t row, std::span<const float> values) {
   for (const float value : values) largest = std::max(largest, std::fabs(value));
   int exponent = 0;
   std::frexp(largest, &exponent);
+  --exponent;  // values below 2, and a power that float32 has for the largest of its numbers
   scales_[row] = std::ldexp(1.0f, exponent);
   const float per_scale = std::ldexp(1.0f, -exponent);
   uint16_t* const halves = halves_.as<uint16_t>().data() + row * n_cols_;

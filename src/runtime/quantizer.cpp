@@ -130,8 +130,7 @@ struct Quantizer::Stage {
   std::unique_ptr<Model> model;
   Workspace workspace;
   InputTaps taps;
-  std::map<std::string, InputStatistics, std::less<>> inputs;   // by the linear that was tapped
-  std::map<std::string, std::string, std::less<>> input_names;  // of each linear, where it is another's
+  std::map<std::string, InputStatistics, std::less<>> inputs;  // by the linear that was tapped
   std::vector<ScaleGroup> groups;
   std::map<std::string, Scaled, std::less<>> scaled;
   std::map<std::string, double, std::less<>> errors_rtn;
@@ -334,6 +333,7 @@ Status Quantizer::begin_stage() {
     tasks_.emplace_back([this] {
       stage_->model.reset();
       stage_->part = WeightMap();
+      measure_rounding();
       return Status();
     });
     for (size_t i = 0; i < stage.groups.size(); ++i) tasks_.emplace_back([this, i] { return search_group(i); });
@@ -386,9 +386,9 @@ Status Quantizer::build_part() {
 
 Status Quantizer::embed_all() {
   Stage& stage = *stage_;
-  const size_t n_embd = model_.config.n_embd();
+  const size_t n_embd = model_.config.n_embd(), n_tokens = first_rows_.back() + sequences_.back().size();
   for (size_t i = 0; i < stage.model->stream(stage.workspace, 1).size(); ++i) {
-    SUTRA_ASSIGN(HalfRows rows, HalfRows::create(report_.n_calibration_tokens, n_embd));
+    SUTRA_ASSIGN(HalfRows rows, HalfRows::create(n_tokens, n_embd));
     streams_.push_back(std::move(rows));
   }
   for (size_t s = 0; s < sequences_.size(); ++s) {
@@ -460,6 +460,27 @@ const InputStatistics* Quantizer::input_of(const std::string& linear) const {
   return nullptr;
 }
 
+// What rounding to nearest does to the outputs, before anything is scaled.
+void Quantizer::measure_rounding() {
+  Stage& stage = *stage_;
+  for (const Plan* plan : stage.plans) {
+    const InputStatistics* const input = plan->linear.empty() ? nullptr : input_of(plan->linear);
+    if (input == nullptr) continue;
+    const auto n_out = static_cast<size_t>(plan->shape[0]), n_in = static_cast<size_t>(plan->shape[1]);
+    const std::span<const float> weights = stage.weights.find(plan->name)->second.as<float>();
+    const CalibratedMatrix matrix{weights, n_out, input};
+    const double error = output_error({&matrix, 1}, {}, {4, options_.group_size}, kMeasuredRows);
+    const std::vector<size_t> rows = measured_rows(n_out);
+    std::vector<float> measured;
+    for (const size_t row : rows) {
+      const auto source = weights.subspan(row * n_in, n_in);
+      measured.insert(measured.end(), source.begin(), source.end());
+    }
+    const double whole = output_rms(measured, rows.size(), *input);
+    stage.errors_rtn[plan->linear] = whole > 0 ? std::sqrt(error) / whole : 0;
+  }
+}
+
 Status Quantizer::search_group(size_t index) {
   Stage& stage = *stage_;
   const ScaleGroup& group = stage.groups[index];
@@ -505,7 +526,8 @@ Status Quantizer::quantize(const Plan& plan) {
   report.bytes_after = packed.qweight.bytes().size() + packed.qzeros.bytes().size() + packed.scales.bytes().size();
   report.bits = 4;
   report.error = relative_error(quantised, wide.as<float>(), input);
-  report.error_rtn = report.error;
+  const auto error_rtn = stage.errors_rtn.find(plan.linear);
+  report.error_rtn = error_rtn != stage.errors_rtn.end() ? error_rtn->second : report.error;
   if (const auto scaled = stage.scaled.find(plan.linear); scaled != stage.scaled.end()) {
     report.ratio = scaled->second.ratio;
     report.duo = scaled->second.duo;

@@ -34,8 +34,8 @@ struct QuantizedTensor {
   std::string name;
   uint64_t bytes_before = 0, bytes_after = 0;
   int bits = 0;  // 4, or the bits of the dtype it kept
-  // Error of the output over the output, both rms on calibration inputs: rounded to nearest, and as it is written. Without
-  // calibration the same for inputs of equal variance.
+  // Error of the output over the output, both rms on calibration inputs: rounded to nearest, and as it is written. Where no
+  // input was measured both are the latter, for inputs of equal variance.
   double error_rtn = 0, error = 0;
   // AWQ's: the exponent of the input's scale, whether the weights were looked at too, and the share of groups cut.
   std::optional<float> ratio;
@@ -104,6 +104,7 @@ class Quantizer {
   Status build_part();
   Status embed_all();
   Status run_sequence(size_t index);
+  void measure_rounding();
   Status search_group(size_t index);
   Status quantize(const Plan& plan);
   Status keep(const Plan& plan);

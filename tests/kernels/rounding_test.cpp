@@ -1,0 +1,110 @@
+#include "kernels/rounding/rounding.h"
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <vector>
+
+#include "support/parity.h"
+#include "support/random.h"
+
+namespace sutra::test {
+namespace {
+
+using kernels::rounding_variants;
+using kernels::RoundingKernels;
+using kernels::RoundingRow;
+
+struct Data {
+  std::vector<float> w, factor, inverse, variance, mean;
+};
+
+Data random_data(size_t n, Random& random) {
+  Data d{random.normals(n, 0.1f), {}, {}, random.normals(n), random.normals(n)};
+  for (size_t k = 0; k < n; ++k) {
+    d.factor.push_back(random.uniform(0.25f, 4.0f));
+    d.inverse.push_back(1 / d.factor.back());
+    d.variance[k] *= d.variance[k];
+  }
+  return d;
+}
+
+// All that a variant makes of a row, one after the other.
+std::vector<float> results(const RoundingKernels& kernels, const Data& d, size_t group_size, bool scaled, float cut) {
+  const size_t n = d.w.size(), n_groups = (n + group_size - 1) / group_size;
+  const RoundingRow row{d.w.data(), n, group_size, scaled ? d.factor.data() : nullptr,
+                        scaled ? d.inverse.data() : nullptr};
+  std::vector<float> low(n_groups), high(n_groups), error(n), products(n * n);
+  kernels.group_ranges(row, low.data(), high.data());
+  for (float& value : low) value *= cut;
+  for (float& value : high) value *= cut;
+  kernels.rounding_error(row, low.data(), high.data(), 15, error.data());
+  const float weighted = kernels.weighted_error(error.data(), d.variance.data(), d.mean.data(), n);
+  std::vector<float> all = low;
+  all.insert(all.end(), high.begin(), high.end());
+  all.insert(all.end(), error.begin(), error.end());
+  all.push_back(weighted);
+  // Three tokens of n/3 channels, wherever they overlap.
+  const size_t n_channels = std::max<size_t>(1, n / 3);
+  kernels.add_products(d.w.data(), 3, n_channels, std::min(n_channels, n / 3), products.data());
+  for (size_t i = 0; i < n / 3; ++i) {
+    for (size_t j = i; j < n / 3; ++j) all.push_back(products[i * (n / 3) + j]);
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("rounding of weights: every variant gives the bits of the scalar one") {
+  constexpr uint64_t kSeed = 20261122;
+  CAPTURE(kSeed);
+  Random random(kSeed);
+  for (const size_t n : {1u, 7u, 32u, 33u, 64u, 100u, 128u, 384u, 397u}) {
+    const Data d = random_data(n, random);
+    for (const size_t group_size : {32u, 64u, 128u}) {
+      for (const bool scaled : {false, true}) {
+        for (const float cut : {1.0f, 0.6f, 0.0f}) {
+          CAPTURE(n, group_size, scaled, cut);
+          const std::vector<float> expected = results(*rounding_variants().front().fn, d, group_size, scaled, cut);
+          for_each_available(rounding_variants(), [&](const auto& variant) {
+            CAPTURE(variant.name);
+            CHECK(difference(results(*variant.fn, d, group_size, scaled, cut), expected) == "");
+          });
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("rounding of weights: the quantizer's definition in double precision") {
+  constexpr uint64_t kSeed = 20261123;
+  CAPTURE(kSeed);
+  Random random(kSeed);
+  constexpr size_t kSize = 64;
+  const Data d = random_data(kSize, random);
+  const RoundingRow row{d.w.data(), kSize, kSize, d.factor.data(), d.inverse.data()};
+  float low = 0, high = 0;
+  kernels::group_ranges(row, &low, &high);
+  double least = 0, largest = 0;
+  for (size_t k = 0; k < kSize; ++k) {
+    least = std::min(least, double{d.w[k]} * d.factor[k]);
+    largest = std::max(largest, double{d.w[k]} * d.factor[k]);
+  }
+  CHECK(std::fabs(low - least) <= 1e-6);
+  CHECK(std::fabs(high - largest) <= 1e-6);
+  std::vector<float> error(kSize);
+  kernels::rounding_error(row, &low, &high, 15, error.data());
+  const double step = (largest - least) / 15, zero = std::nearbyint(-least / step);
+  double weighted = 0, shift = 0;
+  for (size_t k = 0; k < kSize; ++k) {
+    const double q = std::clamp(std::nearbyint(double{d.w[k]} * d.factor[k] / step) + zero, 0.0, 15.0);
+    CHECK(std::fabs(error[k] - ((q - zero) * step / d.factor[k] - d.w[k])) <= 1e-6);
+    weighted += d.variance[k] * error[k] * error[k];
+    shift += d.mean[k] * error[k];
+  }
+  weighted += shift * shift;
+  const float got = kernels::weighted_error(error.data(), d.variance.data(), d.mean.data(), kSize);
+  CHECK(std::fabs(got - weighted) <= 1e-5 * weighted);
+}
+
+}  // namespace sutra::test

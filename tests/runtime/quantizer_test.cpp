@@ -1,0 +1,239 @@
+#include "runtime/quantizer.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "runtime/init_folder.h"
+#include "runtime/quantize_folder.h"
+#include "runtime/session.h"
+#include "support/golden.h"
+#include "support/random.h"
+#include "support/temporary_folder.h"
+
+namespace sutra {
+namespace {
+
+using test::value_of;
+using Method = QuantizeOptions::Method;
+
+constexpr std::string_view kConfigs[] = {
+    R"({"model_type": "rwkv7", "hidden_size": 64, "num_hidden_layers": 2, "head_dim": 32, "vocab_size": 48,
+  "decay_low_rank_dim": 8, "a_low_rank_dim": 8, "v_low_rank_dim": 8, "gate_low_rank_dim": 16})",
+    R"({"model_type": "rwkv", "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 96, "vocab_size": 48})",
+    R"({"model_type": "rwkv5", "hidden_size": 64, "num_hidden_layers": 2, "head_size": 32, "intermediate_size": 96,
+  "vocab_size": 48, "model_version": "5_2"})",
+    R"({"model_type": "rwkv6", "hidden_size": 64, "num_hidden_layers": 2, "head_size": 32, "intermediate_size": 96,
+  "vocab_size": 48, "time_mix_extra_dim": 8, "time_decay_extra_dim": 12})",
+    R"({"model_type": "mamba", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 48, "state_size": 16})",
+    R"({"model_type": "mamba2", "hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 48, "num_heads": 4,
+  "head_dim": 16, "state_size": 16, "n_groups": 2})",
+    R"({"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 48, "intermediate_size": 96,
+  "num_attention_heads": 4, "num_key_value_heads": 2})",
+    R"({"model_type": "bamba", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 48, "intermediate_size": 96,
+  "num_attention_heads": 4, "num_key_value_heads": 2, "attn_layer_indices": [1], "mamba_n_heads": 8, "mamba_d_head": 16,
+  "mamba_d_state": 16, "partial_rotary_factor": 0.5})"};
+
+std::string fresh_model(const test::TemporaryFolder& folder, std::string_view config) {
+  const std::string shape = folder.file("shape.json"), model = folder.file("float");
+  std::ofstream(shape) << config;
+  value_of(init_folder(shape, 7, model, [](size_t, size_t) { return true; }));
+  return model;
+}
+
+ModelWeights weights_of(const std::string& model) {
+  return value_of(load_model_weights(value_of(find_model(model)), FolderOptions()));
+}
+
+Sequences random_sequences() {
+  test::Random random(20261122);
+  Sequences sequences;
+  for (int i = 0; i < 6; ++i) {
+    std::vector<int32_t>& ids = sequences.emplace_back();
+    for (int t = 0; t < 100; ++t) ids.push_back(static_cast<int32_t>(random.integer(0, 47)));
+  }
+  return sequences;
+}
+
+Result<Quantizer> make(const std::string& model, Method method, Sequences sequences, size_t group_size = 32) {
+  return Quantizer::create(weights_of(model), Companions(), std::move(sequences), {method, group_size}, 2);
+}
+
+// Runs it to its end and writes the folder.
+QuantizeReport write(Quantizer& quantizer, const std::string& out) {
+  std::filesystem::create_directories(out);
+  MemorySink sink;
+  test::require_ok(quantizer.begin(sink));
+  double fraction = 0;
+  for (bool more = true; more;) {
+    more = value_of(quantizer.step());
+    CHECK(quantizer.fraction() >= fraction);
+    fraction = quantizer.fraction();
+  }
+  CHECK(sink.bytes().size() == quantizer.file_bytes());
+  std::ofstream(out + "/model.safetensors", std::ios::binary)
+      .write(reinterpret_cast<const char*>(sink.bytes().data()), static_cast<std::streamsize>(sink.bytes().size()));
+  for (const NamedText& file : quantizer.files_beside()) std::ofstream(out + "/" + file.name) << file.text;
+  return quantizer.report();
+}
+
+std::vector<float> logits_of(const std::string& model) {
+  const auto engine = test::load_engine(model, {.exact = true});
+  CHECK(engine->info().unused_tensors.empty());
+  const std::vector<int32_t> ids = random_sequences()[1];
+  State state = value_of(State::create(engine->model().state_layout()));
+  std::vector<float> logits(32 * engine->info().vocab_size);
+  test::require_ok(engine->reserve(state, 32));
+  engine->forward(state, std::span(ids).first(32), LogitsWanted::kAll, logits);
+  return logits;
+}
+
+double rms_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
+  return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
+}  // namespace
+
+TEST_CASE("AWQ of every architecture loads, and its outputs have less error than rounded ones") {
+  for (const std::string_view config : kConfigs) {
+    CAPTURE(config);
+    const test::TemporaryFolder folder;
+    const std::string model = fresh_model(folder, config);
+    Quantizer rtn = value_of(make(model, Method::kRtn, {}));
+    Quantizer awq = value_of(make(model, Method::kAwq, random_sequences()));
+    write(rtn, folder.file("rtn"));
+    const QuantizeReport report = write(awq, folder.file("awq"));
+    CHECK(report.n_calibration_tokens == 600);
+    CHECK(report.compression > 6);
+    const std::vector<float> expected = logits_of(model);
+    const double of_rtn = rms_difference(logits_of(folder.file("rtn")), expected);
+    const double of_awq = rms_difference(logits_of(folder.file("awq")), expected);
+    // Of random weights; what is left of it in the logits differs from model to model.
+    CHECK(of_awq < 1.5 * of_rtn);
+    double error = 0, error_rtn = 0;
+    for (const QuantizedTensor& tensor : report.tensors) {
+      error += tensor.error;
+      error_rtn += tensor.error_rtn;
+    }
+    CHECK(error < 0.97 * error_rtn);
+  }
+}
+
+TEST_CASE("a shorter group at the end, and matrices that no group fits, stay as they are") {
+  const test::TemporaryFolder folder;
+  const std::string model = fresh_model(folder, kConfigs[1]);  // ffn.value has 96 inputs
+  Quantizer quantizer = value_of(make(model, Method::kAwq, random_sequences(), 64));
+  const QuantizeReport report = write(quantizer, folder.file("out"));
+  size_t n_kept = 0;
+  for (const QuantizedTensor& tensor : report.tensors) {
+    if (!tensor.name.ends_with("feed_forward.value.weight")) continue;
+    ++n_kept;
+    CHECK(tensor.bits == 16);
+    CHECK(tensor.kept_because == "96 inputs are not a multiple of the group size 64");
+  }
+  CHECK(n_kept == 2);
+  CHECK(rms_difference(logits_of(folder.file("out")), logits_of(model)) < 0.5);
+}
+
+TEST_CASE("what cannot be quantised is refused") {
+  const test::TemporaryFolder folder;
+  const std::string model = fresh_model(folder, kConfigs[0]);
+  const auto code_of = [](const Result<Quantizer>& result) {
+    REQUIRE(!result);
+    return result.error().code;
+  };
+  CHECK(code_of(make(model, Method::kAwq, {})) == ErrorCode::kInvalidArgument);
+  CHECK(code_of(make(model, Method::kAwq, {{1, 48}})) == ErrorCode::kInvalidArgument);
+  CHECK(code_of(make(model, Method::kAwq, {{-1}})) == ErrorCode::kInvalidArgument);
+  CHECK(code_of(make(model, Method::kRtn, {}, 48)) == ErrorCode::kInvalidArgument);
+  Quantizer rtn = value_of(make(model, Method::kRtn, {}));
+  write(rtn, folder.file("rtn"));
+  CHECK(code_of(make(folder.file("rtn"), Method::kRtn, {})) == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("weights and activations that are not finite end the work with their name") {
+  const test::TemporaryFolder folder;
+  const std::string model = fresh_model(folder, kConfigs[4]);
+  const auto error_of = [&](Method method, std::string_view tensor, float value) {
+    ModelWeights weights = weights_of(model);
+    Tensor changed = value_of(weights.weights.take(tensor));
+    changed.as<float>()[0] = value;
+    test::require_ok(weights.weights.insert(std::string(tensor), std::move(changed)));
+    Sequences sequences = method == Method::kAwq ? random_sequences() : Sequences();
+    Quantizer quantizer =
+        value_of(Quantizer::create(std::move(weights), Companions(), std::move(sequences), {method, 32}, 1));
+    MemorySink sink;
+    Status begun = quantizer.begin(sink);
+    while (begun) {
+      const Result<bool> more = quantizer.step();
+      if (!more)
+        begun = std::unexpected(more.error());
+      else if (!*more)
+        break;
+    }
+    REQUIRE(!begun);
+    return begun.error();
+  };
+  const Error weight = error_of(Method::kRtn, "backbone.layers.1.mixer.D", NAN);
+  CHECK(weight.code == ErrorCode::kNonFinite);
+  CHECK(weight.message.find("backbone.layers.1.mixer.D") != std::string::npos);
+  const Error activation = error_of(Method::kAwq, "backbone.layers.1.norm.weight", 1e30f);
+  CHECK(activation.code == ErrorCode::kNonFinite);
+  CHECK(activation.message.find("backbone.layers.1.mixer.in_proj") != std::string::npos);
+}
+
+TEST_CASE("calibration text: pieces spread over it, all of a short one, an error for too little") {
+  const auto path = test::shared_path("models/fairy-rwkv7/tokenizer.json");
+  if (!path) SKIP("needs the shared models");
+  const text::Tokenizer tokenizer = value_of(load_tokenizer(*path));
+  std::string sentence = "Once upon a time there was a king. ", text;
+  for (int i = 0; i < 2000; ++i) text += sentence;
+  const Sequences many = value_of(calibration_sequences(tokenizer, text, {4, 100}));
+  REQUIRE(many.size() == 4);
+  for (const std::vector<int32_t>& ids : many) CHECK(ids.size() == 100);
+  const std::string_view little = std::string_view(text).substr(0, sentence.size() * 40);
+  size_t n_tokens = 0;
+  for (const std::vector<int32_t>& ids : value_of(calibration_sequences(tokenizer, little, {64, 512}))) {
+    n_tokens += ids.size();
+  }
+  CHECK(n_tokens >= tokenizer.encode(little, false).ids.size());
+  CHECK(n_tokens <= tokenizer.encode(little, false).ids.size() + 64);
+  const auto nothing = calibration_sequences(tokenizer, sentence, {64, 512});
+  REQUIRE(!nothing);
+  CHECK(nothing.error().code == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("rows in two bytes keep eleven bits whatever their size") {
+  HalfRows rows = value_of(HalfRows::create(3, 4));
+  const std::vector<float> large = {3e38f, -1e38f, 0.0f, 1e35f}, small = {1e-30f, 2e-30f, -3e-30f, 0.0f}, zero(4);
+  rows.put(0, large);
+  rows.put(1, small);
+  rows.put(2, zero);
+  std::vector<float> got(4);
+  for (const auto& [row, expected] : {std::pair{0, &large}, {1, &small}, {2, &zero}}) {
+    rows.get(static_cast<size_t>(row), got);
+    for (size_t i = 0; i < 4; ++i) CHECK(std::fabs(got[i] - (*expected)[i]) <= std::fabs((*expected)[0]) * 0x1p-11f);
+  }
+}
+
+TEST_CASE("quantising that is stopped leaves nothing behind") {
+  const test::TemporaryFolder folder;
+  const std::string model = fresh_model(folder, kConfigs[0]), out = folder.file("out");
+  QuantizeFolderOptions options;
+  options.quantize = {Method::kRtn, 32};
+  int n_calls = 0;
+  const auto stopped = quantize_folder(model, out, options, [&](const Quantizer&) { return ++n_calls < 9; });
+  REQUIRE(!stopped);
+  CHECK(stopped.error().code == ErrorCode::kCancelled);
+  CHECK(std::filesystem::is_empty(out));
+  options.quantize.method = Method::kAwq;
+  const auto textless = quantize_folder(model, out, options, [](const Quantizer&) { return true; });
+  REQUIRE(!textless);
+  CHECK(textless.error().code == ErrorCode::kInvalidArgument);
+}
+
+}  // namespace sutra
