@@ -74,7 +74,7 @@ class WeightMap {
   TensorMap tensors_;
   std::map<std::string, Packed, std::less<>> packed_;               // by the name before .qweight
   std::map<std::string, BlockPacker::Matrix, std::less<>> blocks_;  // that came packed
-  bool has_quantized_ = false;  // a matrix of AWQ or in blocks came
+  bool has_quantized_ = false;                                      // a matrix of AWQ or in blocks came
 };
 
 // Fills a WeightMap. The three parts of a matrix may come in any order and from different files. Parts that do not fit
