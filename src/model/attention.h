@@ -3,12 +3,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/linear.h"
 #include "model/model.h"
 
 namespace sutra {
+
+// Of GGUF files: what the rotary frequencies of all layers are divided by, [rotary_dim / 2].
+inline constexpr std::string_view kRopeFactorsName = "rope_freqs.weight";
 
 // Angles a position, after the scaling of the config: rotary_dim / 2 numbers of at most 1.
 std::vector<double> rotary_frequencies(const RopeConfig& rope);

@@ -131,14 +131,13 @@ Status Decoder::take_block(size_t layer, WeightMap& tensors, const ModelConfig& 
 
 // GGUF files have what the frequencies of Llama 3 are divided by as a tensor.
 Status Decoder::divide_frequencies(WeightMap& tensors, std::vector<double>& frequencies) {
-  constexpr std::string_view kFactors = "rope_freqs.weight";
-  if (frequencies.empty() || !tensors.contains(kFactors)) return {};
-  SUTRA_ASSIGN(const Tensor factors, take_vector(tensors, kFactors, {frequencies.size()}));
+  if (frequencies.empty() || !tensors.contains(kRopeFactorsName)) return {};
+  SUTRA_ASSIGN(const Tensor factors, take_vector(tensors, kRopeFactorsName, {frequencies.size()}));
   for (size_t i = 0; i < frequencies.size(); ++i) {
     const float factor = factors.as<float>()[i];
     frequencies[i] /= static_cast<double>(factor);
     if (!(frequencies[i] > 0 && frequencies[i] <= 1)) {
-      return fail(ErrorCode::kMalformed, "tensor '", kFactors, "': element ", i, " cannot be ", double{factor});
+      return fail(ErrorCode::kMalformed, "tensor '", kRopeFactorsName, "': element ", i, " cannot be ", double{factor});
     }
   }
   return {};
@@ -152,10 +151,7 @@ Result<std::unique_ptr<Model>> Decoder::create(const ModelConfig& config, Weight
   model->layout_.max_tokens = c.max_tokens;
   model->frequencies_ = rotary_frequencies(c.attention.rope);
   SUTRA_TRY(divide_frequencies(tensors, model->frequencies_));
-  const Ends ends{"model.embed_tokens",   "",
-                  decoder_names(c).norm,  "lm_head",
-                  c.tie_word_embeddings,  c.rms_norm_eps,
-                  c.embedding_multiplier, 1.0f / c.logits_scaling};
+  const Ends ends{c.rms_norm_eps, c.embedding_multiplier, 1.0f / c.logits_scaling};
   SUTRA_TRY(model->take_ends(ends, tensors, config, options));
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
     Block block;

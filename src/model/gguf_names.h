@@ -1,5 +1,5 @@
 // Tensors of llama.cpp's GGUF files: their names and shapes become those that models/*.md and the models' own lists state,
-// and the other way around. An architecture is a row of the table in the .cpp.
+// and the other way around. An architecture is a row of the table in gguf_rules.cpp.
 //
 //   token_embd, output, output_norm     the embeddings, lm_head, the last norm; without `output` the head is tied
 //

@@ -216,8 +216,7 @@ Result<std::unique_ptr<Model>> Mamba::create(const ModelConfig& config, WeightMa
   model->config_ = std::get<MambaConfig>(config.architecture);
   const MambaConfig& c = model->config_;
   model->layout_ = make_layout(c);
-  const Ends ends{"backbone.embeddings", "", "backbone.norm_f", "lm_head", c.tie_word_embeddings, c.rms_norm_eps};
-  SUTRA_TRY(model->take_ends(ends, tensors, config, options));
+  SUTRA_TRY(model->take_ends({c.rms_norm_eps}, tensors, config, options));
   for (size_t layer = options.part.first_layer; layer < options.part.last_layer; ++layer) {
     SUTRA_ASSIGN(Block block, model->take_block(layer, tensors, config, options));
     model->blocks_.push_back(std::move(block));

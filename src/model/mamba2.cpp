@@ -71,8 +71,7 @@ Result<std::unique_ptr<Model>> Mamba2::create(const ModelConfig& config, WeightM
   model->config_ = std::get<Mamba2Config>(config.architecture);
   const Mamba2Config& c = model->config_;
   model->layout_ = make_layout(c);
-  const Ends ends{"backbone.embeddings", "", "backbone.norm_f", "lm_head", c.tie_word_embeddings, c.rms_norm_eps};
-  SUTRA_TRY(model->take_ends(ends, tensors, config, options));
+  SUTRA_TRY(model->take_ends({c.rms_norm_eps}, tensors, config, options));
   for (size_t layer = options.part.first_layer; layer < options.part.last_layer; ++layer) {
     const std::string p = concat("backbone.layers.", layer, ".");
     Block block;

@@ -8,6 +8,7 @@
 #include "model/decoder.h"
 #include "model/mamba.h"
 #include "model/mamba2.h"
+#include "model/outer_names.h"
 #include "model/rwkv4.h"
 #include "model/rwkv5.h"
 #include "model/rwkv6.h"
@@ -48,7 +49,7 @@ void Model::embed(std::span<const int32_t> ids, Workspace& workspace, ThreadPool
   if (ends_.embedding_multiplier != 1) {
     kernels::scale(x, ends_.embedding_multiplier, stream_floats(ids.size()), x);
   }
-  if (!ends_.pre_norm.empty()) normalize(pre_norm_weight_, pre_norm_bias_, ends_.eps, x, ids.size(), x, pool);
+  if (!pre_norm_weight_.bytes().empty()) normalize(pre_norm_weight_, pre_norm_bias_, ends_.eps, x, ids.size(), x, pool);
 }
 
 void Model::head(size_t n_tokens, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
@@ -90,26 +91,27 @@ Result<Workspace> Model::create_workspace(size_t max_tokens) const {
 }
 
 Status Model::take_ends(const Ends& ends, WeightMap& tensors, const ModelConfig& config, const WeightOptions& options) {
+  const OuterNames names = outer_names(config);
   const size_t vocab_size = config.vocab_size();
   ends_ = ends;
   n_embd_ = config.n_embd();
   const auto norm = [&](std::string_view name, Tensor& weight, Tensor& bias) -> Status {
     SUTRA_ASSIGN(weight, take_vector(tensors, concat(name, ".weight"), {n_embd_}));
-    if (!ends.pre_norm.empty()) {
+    if (!names.pre_norm.empty()) {
       SUTRA_ASSIGN(bias, take_vector(tensors, concat(name, ".bias"), {n_embd_}));
     }
     return {};
   };
-  if (options.part.embeddings || (options.part.head && ends.tied)) {
-    SUTRA_ASSIGN(embeddings_, Linear::take_embedding(tensors, ends.embeddings, vocab_size, n_embd_, config, options));
+  if (options.part.embeddings || (options.part.head && names.tied)) {
+    SUTRA_ASSIGN(embeddings_, Linear::take_embedding(tensors, names.embeddings, vocab_size, n_embd_, config, options));
   }
-  if (options.part.embeddings && !ends.pre_norm.empty()) {
-    SUTRA_TRY(norm(ends.pre_norm, pre_norm_weight_, pre_norm_bias_));
+  if (options.part.embeddings && !names.pre_norm.empty()) {
+    SUTRA_TRY(norm(names.pre_norm, pre_norm_weight_, pre_norm_bias_));
   }
   if (!options.part.head) return {};
-  SUTRA_TRY(norm(ends.norm, norm_weight_, norm_bias_));
-  if (!ends.tied) {
-    SUTRA_ASSIGN(head_, Linear::take(tensors, ends.head, vocab_size, n_embd_, config, options));
+  SUTRA_TRY(norm(names.norm, norm_weight_, norm_bias_));
+  if (!names.tied) {
+    SUTRA_ASSIGN(head_, Linear::take(tensors, names.head, vocab_size, n_embd_, config, options));
   }
   return {};
 }

@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -52,15 +51,12 @@ class Model {
   [[nodiscard]] uint64_t weight_bytes() const { return sizes_.weight_bytes; }
 
  protected:
-  // What is before and after the layers, and how checkpoints call it. With a norm of the embeddings (pre_norm, not empty)
-  // both norms are LayerNorms, else the last one is an RMSNorm.
+  // What is done before and after the layers, beside what outer_names() tells.
   struct Ends {
-    std::string_view embeddings, pre_norm, norm, head;
-    bool tied;  // the head's matrix is that of the embeddings
     float eps;
     float embedding_multiplier = 1, logits_multiplier = 1;
   };
-  // Takes what options.part wants of them.
+  // Takes what options.part wants of what is there.
   Status take_ends(const Ends& ends, WeightMap& tensors, const ModelConfig& config, const WeightOptions& options);
   // Floats of an array of the stream: C for each token.
   [[nodiscard]] size_t stream_floats(size_t n_tokens) const { return n_tokens * n_embd_; }

@@ -47,6 +47,11 @@ inline void add_matrix(std::vector<Parameter>& out, const std::string& name, siz
   out.push_back({name + ".weight", {n_out, n_in}, true, std::move(weight)});
 }
 
+// Of the parameters from index `first` on.
+inline void set_layer(std::vector<Parameter>& out, size_t first, size_t layer) {
+  for (Parameter& parameter : std::span(out).subspan(first)) parameter.layer = layer;
+}
+
 // Each version's list, in the order of the forward pass.
 std::vector<Parameter> parameters_of(const Rwkv4Config& c);
 std::vector<Parameter> parameters_of(const Rwkv5Config& c);

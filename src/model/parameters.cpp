@@ -67,7 +67,11 @@ std::vector<Parameter> parameters_of(const Rwkv7Config& c) {
   std::vector<Parameter> out;
   add_matrix(out, "model.embeddings", c.vocab_size, c.n_embd, uniform(1e-2));
   add_norm(out, "model.layers.0.pre_norm", c.n_embd);
-  for (size_t layer = 0; layer < c.n_layer; ++layer) add_rwkv7_layer(c, layer, out);
+  for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    const size_t first = out.size();
+    add_rwkv7_layer(c, layer, out);
+    set_layer(out, first, layer);
+  }
   add_norm(out, "model.norm", c.n_embd);
   if (!c.tie_word_embeddings) add_matrix(out, "lm_head", c.vocab_size, c.n_embd, fan_in(c.n_embd, 0.5));
   return out;
@@ -85,6 +89,7 @@ std::vector<Parameter> parameters_of(const MambaConfig& c) {
   std::vector<Parameter> out;
   add_matrix(out, "backbone.embeddings", c.vocab_size, c.d_model, uniform(0.02 * std::sqrt(3.0)));
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    const size_t first = out.size();
     const std::string p = concat("backbone.layers.", layer, ".");
     const std::string mixer = p + "mixer.";
     out.push_back({p + "norm.weight", {c.d_model}, false, constant(1)});
@@ -105,6 +110,7 @@ std::vector<Parameter> parameters_of(const MambaConfig& c) {
     const double depth = std::sqrt(static_cast<double>(c.n_layer));
     add_matrix(out, mixer + "out_proj", c.d_model, c.d_inner, fan_in(c.d_inner, 1 / depth));
     if (c.use_bias) out.push_back({mixer + "out_proj.bias", {c.d_model}, false, constant(0)});
+    set_layer(out, first, layer);
   }
   out.push_back({"backbone.norm_f.weight", {c.d_model}, false, constant(1)});
   if (!c.tie_word_embeddings) add_matrix(out, "lm_head", c.vocab_size, c.d_model, fan_in(c.d_model, 1));
@@ -138,9 +144,11 @@ std::vector<Parameter> parameters_of(const Mamba2Config& c) {
   std::vector<Parameter> out;
   add_matrix(out, "backbone.embeddings", c.vocab_size, c.d_model, uniform(0.02 * std::sqrt(3.0)));
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    const size_t first = out.size();
     const std::string p = concat("backbone.layers.", layer, ".");
     out.push_back({p + "norm.weight", {c.d_model}, false, constant(1)});
     add_mamba2_mixer(c.mixer, p + "mixer.", std::sqrt(static_cast<double>(c.n_layer)), out);
+    set_layer(out, first, layer);
   }
   out.push_back({"backbone.norm_f.weight", {c.d_model}, false, constant(1)});
   if (!c.tie_word_embeddings) add_matrix(out, "lm_head", c.vocab_size, c.d_model, fan_in(c.d_model, 1));
@@ -165,6 +173,7 @@ std::vector<Parameter> parameters_of(const DecoderConfig& c) {
   std::vector<Parameter> out;
   add_matrix(out, "model.embed_tokens", c.vocab_size, c.d_model, uniform(0.02 * std::sqrt(3.0)));
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    const size_t first = out.size();
     const std::string p = concat("model.layers.", layer, ".");
     out.push_back({p + "input_layernorm.weight", {c.d_model}, false, constant(1)});
     if (c.has_attention[layer]) add_attention(c.attention, p + "self_attn.", depth, out);
@@ -178,6 +187,7 @@ std::vector<Parameter> parameters_of(const DecoderConfig& c) {
     matrix(names.matrices.gate, has_up ? c.dim_ffn : 2 * c.dim_ffn, c.d_model, 1);
     if (has_up) matrix(names.matrices.up, c.dim_ffn, c.d_model, 1);
     matrix(names.matrices.down, c.d_model, c.dim_ffn, 1 / depth);
+    set_layer(out, first, layer);
   }
   out.push_back({concat(names.norm, ".weight"), {c.d_model}, false, constant(1)});
   if (!c.tie_word_embeddings) add_matrix(out, "lm_head", c.vocab_size, c.d_model, fan_in(c.d_model, 1));

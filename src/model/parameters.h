@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct Parameter {
   Shape shape;
   bool is_matrix = false;  // a weight of a linear layer: stored in two bytes; everything else is float32
   std::function<void(Rng& rng, std::span<float> values)> initialise;
+  std::optional<size_t> layer = {};  // none: before or after the layers
 };
 
 // In the order of the forward pass. RWKV starts as its authors' training code does (BlinkDL/RWKV-LM, RWKV-v4 to RWKV-v7),

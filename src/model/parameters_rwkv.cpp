@@ -56,12 +56,14 @@ std::vector<Parameter> around(const Config& c, const AddTimeMix& add_time_mix) {
   add_matrix(out, "emb", c.vocab_size, c.n_embd, uniform(1e-2));
   add_norm(out, "blocks.0.ln0", c.n_embd);
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
+    const size_t first = out.size();
     const std::string p = concat("blocks.", layer, ".");
     add_norm(out, p + "ln1", c.n_embd);
     add_time_mix(out, p, Place(layer, c.n_layer, c.n_embd));
     add_matrix(out, p + "att.output", c.n_embd, c.n_embd, fan_in(c.n_embd, 0.05));
     add_norm(out, p + "ln2", c.n_embd);
     add_channel_mix(out, p + "ffn.", c.n_embd, c.dim_ffn);
+    set_layer(out, first, layer);
   }
   add_norm(out, "ln_out", c.n_embd);
   if (!c.tie_word_embeddings) add_matrix(out, "head", c.vocab_size, c.n_embd, fan_in(c.n_embd, 0.5));

@@ -2,6 +2,7 @@
 
 #include "base/overloaded.h"
 #include "model/decoder.h"
+#include "model/outer_names.h"
 
 namespace sutra {
 namespace {
@@ -14,30 +15,27 @@ void add_layers(const std::string& prefix, size_t n_layer, std::initializer_list
 }
 
 std::vector<std::string> linears_of(const Rwkv7Config& c) {
-  std::vector<std::string> names = {"model.embeddings"};
+  std::vector<std::string> names;
   add_layers("model.layers.", c.n_layer,
              {"attn.r_proj", "attn.k_proj", "attn.v_proj", "attn.o_proj", "ffn.key", "ffn.value"}, names);
-  if (!c.tie_word_embeddings) names.push_back("lm_head");
   return names;
 }
 
 std::vector<std::string> linears_of(const MambaConfig& c) {
-  std::vector<std::string> names = {"backbone.embeddings"};
+  std::vector<std::string> names;
   add_layers("backbone.layers.", c.n_layer, {"mixer.in_proj", "mixer.out_proj"}, names);
-  if (!c.tie_word_embeddings) names.push_back("lm_head");
   return names;
 }
 
 std::vector<std::string> linears_of(const Mamba2Config& c) {
-  std::vector<std::string> names = {"backbone.embeddings"};
+  std::vector<std::string> names;
   add_layers("backbone.layers.", c.n_layer, {"mixer.in_proj", "mixer.out_proj"}, names);
-  if (!c.tie_word_embeddings) names.push_back("lm_head");
   return names;
 }
 
 std::vector<std::string> linears_of(const DecoderConfig& c) {
   const DecoderNames decoder = decoder_names(c);
-  std::vector<std::string> out = {"model.embed_tokens"};
+  std::vector<std::string> out;
   for (size_t layer = 0; layer < c.n_layer; ++layer) {
     const std::string p = concat("model.layers.", layer, ".");
     if (c.has_attention[layer]) {
@@ -50,30 +48,33 @@ std::vector<std::string> linears_of(const DecoderConfig& c) {
       if (!name.empty()) out.push_back(concat(p, decoder.mlp, name));
     }
   }
-  if (!c.tie_word_embeddings) out.push_back("lm_head");
   return out;
 }
 
 template <class Config>
 std::vector<std::string> blinkdl_linears(const Config& c) {
-  std::vector<std::string> names = {"emb"};
+  std::vector<std::string> names;
   add_layers(
       "blocks.", c.n_layer,
       {"att.receptance", "att.key", "att.value", "att.gate", "att.output", "ffn.key", "ffn.receptance", "ffn.value"},
       names);
-  if (!c.tie_word_embeddings) names.push_back("head");
   return names;
 }
 
 }  // namespace
 
 std::vector<std::string> quantizable_linears(const ModelConfig& config) {
-  return std::visit(Overloaded{[](const auto& c) { return linears_of(c); },
-                               // Versions 4 and 5.0 have no gate: a name that no file has is in nobody's way.
-                               [](const Rwkv4Config& c) { return blinkdl_linears(c); },
-                               [](const Rwkv5Config& c) { return blinkdl_linears(c); },
-                               [](const Rwkv6Config& c) { return blinkdl_linears(c); }},
-                    config.architecture);
+  const OuterNames outer = outer_names(config);
+  std::vector<std::string> names =
+      std::visit(Overloaded{[](const auto& c) { return linears_of(c); },
+                            // Versions 4 and 5.0 have no gate: a name that no file has is in nobody's way.
+                            [](const Rwkv4Config& c) { return blinkdl_linears(c); },
+                            [](const Rwkv5Config& c) { return blinkdl_linears(c); },
+                            [](const Rwkv6Config& c) { return blinkdl_linears(c); }},
+                 config.architecture);
+  names.emplace(names.begin(), outer.embeddings);
+  if (!outer.tied) names.emplace_back(outer.head);
+  return names;
 }
 
 }  // namespace sutra

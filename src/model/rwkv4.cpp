@@ -134,8 +134,7 @@ Result<std::unique_ptr<Model>> Rwkv4::create(const ModelConfig& config, WeightMa
   model->config_ = std::get<Rwkv4Config>(config.architecture);
   const Rwkv4Config& c = model->config_;
   model->layout_ = make_layout(c);
-  const Ends ends{"emb", "blocks.0.ln0", "ln_out", "head", c.tie_word_embeddings, c.layer_norm_eps};
-  SUTRA_TRY(model->take_ends(ends, tensors, config, options));
+  SUTRA_TRY(model->take_ends({c.layer_norm_eps}, tensors, config, options));
   for (size_t layer = options.part.first_layer; layer < options.part.last_layer; ++layer) {
     const std::string p = concat("blocks.", layer, ".");
     Block block;

@@ -291,9 +291,7 @@ Result<std::unique_ptr<Model>> Rwkv7::create(const ModelConfig& config, WeightMa
   const Rwkv7Config& c = model->config_;
   model->layout_ = make_layout(c);
   model->n_streams_ = 2;
-  const Ends ends{"model.embeddings", "model.layers.0.pre_norm", "model.norm",
-                  "lm_head",          c.tie_word_embeddings,     c.layer_norm_eps};
-  SUTRA_TRY(model->take_ends(ends, tensors, config, options));
+  SUTRA_TRY(model->take_ends({c.layer_norm_eps}, tensors, config, options));
   for (size_t layer = options.part.first_layer; layer < options.part.last_layer; ++layer) {
     Block block;
     SUTRA_ASSIGN(block.att, model->take_time_mix(layer, tensors, config, options));

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/overloaded.h"
 #include "model/decoder.h"
+#include "model/outer_names.h"
 
 namespace sutra {
 namespace {
@@ -130,7 +131,9 @@ ScaleGroup mlp_output(const DecoderConfig& c, const DecoderNames& names, const s
   Names absorbers = {up + ".weight"};
   if (c.use_mlp_bias) absorbers.push_back(up + ".bias");
   ScaleGroup group = make_group(c.dim_ffn, mlp, {std::string(names.matrices.down)}, absorbers);
-  if (!has_up) group.factors.back().begin = c.dim_ffn;
+  for (ScaleFactor& factor : group.factors) {
+    if (!has_up && factor.axis == Axis::kFirst) factor.begin = c.dim_ffn;
+  }
   return group;
 }
 
@@ -154,30 +157,6 @@ std::vector<ScaleGroup> groups_of(const DecoderConfig& c, size_t layer) {
   }
   groups.push_back(make_group(c.d_model, p, mlp, {concat(names.mlp_norm, ".weight")}));
   return groups;
-}
-
-// What is around the layers.
-struct OuterNames {
-  std::string_view embedding, head, norm;
-  bool norm_has_bias;
-};
-OuterNames outer_names(const ModelConfig& config) {
-  return std::visit(Overloaded{[](const DecoderConfig& c) {
-                                 return OuterNames{"model.embed_tokens", "lm_head", decoder_names(c).norm, false};
-                               },
-                               [](const MambaConfig&) {
-                                 return OuterNames{"backbone.embeddings", "lm_head", "backbone.norm_f", false};
-                               },
-                               [](const Mamba2Config&) {
-                                 return OuterNames{"backbone.embeddings", "lm_head", "backbone.norm_f", false};
-                               },
-                               [](const Rwkv7Config&) {
-                                 return OuterNames{"model.embeddings", "lm_head", "model.norm", true};
-                               },
-                               [](const auto&) {
-                                 return OuterNames{"emb", "head", "ln_out", true};
-                               }},
-                    config.architecture);
 }
 
 // s^power, by operations that round alike everywhere.
@@ -230,13 +209,12 @@ std::vector<ScaleGroup> scale_groups(const ModelConfig& config, size_t layer) {
 
 std::vector<ScaleGroup> head_scale_groups(const ModelConfig& config) {
   const OuterNames names = outer_names(config);
-  const bool tied = std::visit([](const auto& c) { return c.tie_word_embeddings; }, config.architecture);
   Names absorbers = {concat(names.norm, ".weight")};
-  if (names.norm_has_bias) absorbers.push_back(concat(names.norm, ".bias"));
-  const std::string matrix(tied ? names.embedding : names.head);
+  if (!names.pre_norm.empty()) absorbers.push_back(concat(names.norm, ".bias"));
+  const std::string matrix(names.tied ? names.embeddings : names.head);
   ScaleGroup group = make_group(config.n_embd(), "", {matrix}, absorbers);
   // A look-up has to give the embedding as it was.
-  if (tied) group.factors.push_back({matrix + "_scale", Axis::kFirst, -1, true});
+  if (names.tied) group.factors.push_back({matrix + "_scale", Axis::kFirst, -1, true});
   return {std::move(group)};
 }
 

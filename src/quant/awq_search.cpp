@@ -29,9 +29,6 @@ constexpr float kLargestScale = 1024.0f;
 constexpr size_t kLimitSteps = 10;
 constexpr float kLimitStep = 1.0f / 20;
 
-// Index of row i of at most max_rows evenly spaced of n.
-size_t compared_row(size_t i, size_t n_compared, size_t n) { return i * n / n_compared; }
-
 std::vector<float> inverse_of(std::span<const float> s) {
   std::vector<float> inverse(s.size());
   std::ranges::transform(s, inverse.begin(), [](float value) { return 1 / value; });
@@ -69,15 +66,15 @@ double moment_error(std::span<const CalibratedMatrix> matrices, std::span<const 
   std::vector<float> error(s.size());
   double sum = 0;
   for (const CalibratedMatrix& matrix : matrices) {
-    const size_t n_compared = std::min(kComparedRows, matrix.n_out);
+    const std::vector<size_t> rows = spread_rows(matrix.n_out, kComparedRows);
     RowRounder rounder(matrix, s, inverse, format);
     double of_matrix = 0;
-    for (size_t i = 0; i < n_compared; ++i) {
-      rounder.error(compared_row(i, n_compared, matrix.n_out), error.data());
+    for (const size_t row : rows) {
+      rounder.error(row, error.data());
       of_matrix += kernels::weighted_error(error.data(), matrix.input->variance().data(), matrix.input->mean().data(),
                                            error.size());
     }
-    sum += of_matrix / static_cast<double>(n_compared) * static_cast<double>(matrix.n_out);
+    sum += of_matrix / static_cast<double>(rows.size()) * static_cast<double>(matrix.n_out);
   }
   return sum;
 }
@@ -138,29 +135,39 @@ std::vector<float> mean_weights(std::span<const CalibratedMatrix> matrices, size
   return means;
 }
 
+std::vector<size_t> spread_rows(size_t n, size_t max_rows) {
+  std::vector<size_t> rows(std::min(max_rows, n));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = i * n / rows.size();
+  return rows;
+}
+
+double mean_square_output(std::span<const float> rows, const InputStatistics& input) {
+  const size_t n_rows = rows.size() / input.n_channels(), n_samples = input.n_samples();
+  std::vector<float> outputs(n_rows * n_samples);
+  kernels::gemm_f({{rows.data(), Dtype::kF32, n_rows, input.n_channels()},
+                   input.samples().data(),
+                   n_samples,
+                   0,
+                   n_rows,
+                   outputs.data(),
+                   n_rows});
+  double squares = 0;
+  for (const float y : outputs) squares += double{y} * y;
+  return squares / static_cast<double>(outputs.size());
+}
+
 double output_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s, const RoundingFormat& format,
                     size_t max_rows) {
   const std::vector<float> inverse = inverse_of(s);
   double sum = 0, n_outputs = 0;
   for (const CalibratedMatrix& matrix : matrices) {
-    const size_t n_in = matrix.n_in(), n_samples = matrix.input->n_samples();
-    const size_t n_compared = std::min(max_rows, matrix.n_out);
+    const size_t n_in = matrix.n_in();
+    const std::vector<size_t> rows = spread_rows(matrix.n_out, max_rows);
     RowRounder rounder(matrix, s, inverse, format);
-    std::vector<float> errors(n_compared * n_in), outputs(n_compared * n_samples);
-    for (size_t i = 0; i < n_compared; ++i) {
-      rounder.error(compared_row(i, n_compared, matrix.n_out), errors.data() + i * n_in);
-    }
-    kernels::gemm_f({{errors.data(), Dtype::kF32, n_compared, n_in},
-                     matrix.input->samples().data(),
-                     n_samples,
-                     0,
-                     n_compared,
-                     outputs.data(),
-                     n_compared});
-    double of_matrix = 0;
-    for (const float y : outputs) of_matrix += static_cast<double>(y) * y;
+    std::vector<float> errors(rows.size() * n_in);
+    for (size_t i = 0; i < rows.size(); ++i) rounder.error(rows[i], errors.data() + i * n_in);
     const auto n_out = static_cast<double>(matrix.n_out);
-    sum += of_matrix / static_cast<double>(outputs.size()) * n_out;
+    sum += mean_square_output(errors, *matrix.input) * n_out;
     n_outputs += n_out;
   }
   return sum / n_outputs;

@@ -48,6 +48,11 @@ std::vector<float> scale_candidate(std::span<const float> x_mean, std::span<cons
 // w̄ over the rows of all matrices, which have n_in columns.
 std::vector<float> mean_weights(std::span<const CalibratedMatrix> matrices, size_t n_in, size_t group_size);
 
+// Indices of at most max_rows of n rows, evenly spaced.
+std::vector<size_t> spread_rows(size_t n, size_t max_rows);
+// Mean square of the outputs that `rows`, [n, K] of a matrix, have on the samples of the input.
+double mean_square_output(std::span<const float> rows, const InputStatistics& input);
+
 // Mean over samples and rows of (x·(Q(w·s)/s − w))², for at most `max_rows` rows of each matrix, evenly spaced. An empty s
 // is 1.
 double output_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s, const RoundingFormat& format,

@@ -33,14 +33,6 @@ Dtype stored_dtype(const GgufTensor& tensor, Dtype wanted) {
   return fits ? wanted : Dtype::kF16;
 }
 
-// The config with the overrides in it, and without what says that matrices are packed.
-Result<std::string> config_text(const ModelWeights& model) {
-  SUTRA_ASSIGN(JsonObject json, JsonObject::parse(model.config_json, "config.json"));
-  for (const std::string& one : model.overrides) SUTRA_TRY(json.override_value(one));
-  json.remove("quantization_config");
-  return json.text();
-}
-
 // Of a file that came in parts, all of them.
 Status check_complete(const ModelWeights& model) {
   for (const Parameter& parameter : parameters(model.config)) {
@@ -160,14 +152,10 @@ Status Converter::plan_safetensors(Dtype dtype) {
   if (is_block(dtype)) {
     return fail(ErrorCode::kInvalidArgument, "safetensors files have no ", dtype_name(dtype), "; GGUF files have");
   }
-  if (model_.weights.contains("rope_freqs.weight")) {
-    return fail(ErrorCode::kUnsupported, "the model's rotary factors are a tensor, which config.json has no words for");
-  }
-  const bool is_rwkv4 = std::holds_alternative<Rwkv4Config>(model_.config.architecture);
+  SUTRA_TRY(check_publishable(model_));
   for (const Parameter& parameter : parameters(model_.config)) {
-    // The one of BlinkDL's that transformers has names for.
-    const std::string name = is_rwkv4 ? transformers_name(parameter.name) : parameter.name;
-    TensorSpec spec{name, parameter.is_matrix ? dtype : Dtype::kF32, parameter.shape};
+    TensorSpec spec{published_name(model_.config, parameter.name), parameter.is_matrix ? dtype : Dtype::kF32,
+                    parameter.shape};
     Plan plan{std::move(spec), {parameter.name}};
     plan.is_published = true;
     plans_.push_back(std::move(plan));
@@ -186,9 +174,9 @@ Status Converter::plan_gguf(Dtype dtype) {
 
 // config.json, and the tokenizer's files: those beside the model, or one made of a GGUF file's metadata.
 Status Converter::plan_files(Companions companions) {
-  SUTRA_ASSIGN(std::string config, config_text(model_));
+  SUTRA_ASSIGN(const JsonObject config, published_config(model_));
   const size_t n_others = companions.others.size();
-  files_beside_ = files_beside_model(std::move(config), std::move(companions), model_.tokenizer);
+  files_beside_ = files_beside_model(config.text(), std::move(companions), model_.tokenizer);
   has_tokenizer_ = files_beside_.size() > 1 + n_others;
   return {};
 }

@@ -5,6 +5,8 @@
 #include <iterator>
 
 #include "base/half.h"
+#include "model/attention.h"
+#include "model/blinkdl.h"
 #include "quant/ggml_blocks.h"
 #include "runtime/gguf_tokenizer.h"
 #include "tensor/finite.h"
@@ -14,13 +16,6 @@ namespace {
 
 constexpr float kLargestHalf = 65504;
 constexpr std::string_view kLog = "_log";
-
-// Where a file has A of Mamba instead of A_log, as GGUF does: its name. Else the parameter's own.
-std::string source_name(const std::string& parameter, const WeightMap& weights) {
-  if (!parameter.ends_with(".A_log")) return parameter;
-  const std::string stem = parameter.substr(0, parameter.size() - kLog.size());
-  return weights.find(stem) != nullptr ? stem : parameter;
-}
 
 }  // namespace
 
@@ -36,8 +31,30 @@ std::vector<NamedText> files_beside_model(std::string config, Companions compani
   return files;
 }
 
+Result<JsonObject> published_config(const ModelWeights& model) {
+  SUTRA_ASSIGN(JsonObject json, JsonObject::parse(model.config_json, "config.json"));
+  for (const std::string& one : model.overrides) SUTRA_TRY(json.override_value(one));
+  json.remove("quantization_config");
+  return json;
+}
+
+std::string published_name(const ModelConfig& config, const std::string& parameter) {
+  return std::holds_alternative<Rwkv4Config>(config.architecture) ? transformers_name(parameter) : parameter;
+}
+
+Status check_publishable(const ModelWeights& model) {
+  if (!model.weights.contains(kRopeFactorsName)) return {};
+  return fail(ErrorCode::kUnsupported, "the model's rotary factors are a tensor, which config.json has no words for");
+}
+
+std::string source_name(const WeightMap& weights, const std::string& parameter) {
+  if (!parameter.ends_with(".A_log")) return parameter;
+  const std::string stem = parameter.substr(0, parameter.size() - kLog.size());
+  return weights.find(stem) != nullptr ? stem : parameter;
+}
+
 Result<const Tensor*> find_published(const WeightMap& weights, const std::string& parameter) {
-  const Tensor* const tensor = weights.find(source_name(parameter, weights));
+  const Tensor* const tensor = weights.find(source_name(weights, parameter));
   if (tensor == nullptr) return fail(ErrorCode::kNotFound, "tensor '", printable(parameter), "' is missing");
   return tensor;
 }
@@ -57,7 +74,7 @@ Result<Tensor> float_values(const WeightMap& weights, const std::string& name) {
 }
 
 Result<Tensor> published_values(const WeightMap& weights, const std::string& parameter) {
-  const std::string name = source_name(parameter, weights);
+  const std::string name = source_name(weights, parameter);
   SUTRA_ASSIGN(Tensor values, float_values(weights, name));
   if (name == parameter) return values;
   // A = −exp(A_log)

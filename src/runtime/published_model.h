@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "io/config.h"
 #include "io/gguf_metadata.h"
 #include "io/model_files.h"
 #include "quant/weight_map.h"
+#include "runtime/engine.h"
 #include "tensor/tensor.h"
 
 namespace sutra {
@@ -27,6 +29,15 @@ struct Companions {
 // config.json and the tokenizer's files: those beside the model, or one made of a GGUF file's metadata.
 std::vector<NamedText> files_beside_model(std::string config, Companions companions, const GgufMetadata& tokenizer);
 
+// The config with its overrides, without what says that matrices are packed.
+Result<JsonObject> published_config(const ModelWeights& model);
+// A parameter's name in the files of published safetensors: transformers' for RWKV-4, else that of model/parameters.h.
+std::string published_name(const ModelConfig& config, const std::string& parameter);
+// kUnsupported: a model that safetensors and config.json have no words for.
+Status check_publishable(const ModelWeights& model);
+
+// The tensor's own name: where a file has A of Mamba instead of A_log, as GGUF does, that.
+std::string source_name(const WeightMap& weights, const std::string& parameter);
 // The tensor that has the values of this parameter (model/parameters.h). kNotFound.
 Result<const Tensor*> find_published(const WeightMap& weights, const std::string& parameter);
 // Its values in float32, as one vector. kNonFinite, kShapeMismatch where there are none.

@@ -1,7 +1,6 @@
 #include "runtime/quantizer.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -9,16 +8,13 @@
 #include "base/checked.h"
 #include "base/overloaded.h"
 #include "io/config.h"
-#include "kernels/gemm_f/gemm_f.h"
 #include "model/blinkdl.h"
-#include "model/layer_name.h"
+#include "model/outer_names.h"
 #include "model/parameters.h"
 #include "model/quantizable.h"
 #include "quant/awq_format.h"
-#include "quant/ggml_blocks.h"
 #include "quant/rtn.h"
 #include "runtime/published_model.h"
-#include "tensor/finite.h"
 
 namespace sutra {
 namespace {
@@ -26,59 +22,16 @@ namespace {
 constexpr std::string_view kWeight = ".weight";
 // Rows of a matrix that its error is measured on.
 constexpr size_t kMeasuredRows = 64;
-// The head sees the last token of each chunk: it costs as much as several layers.
-constexpr size_t kHeadStride = kChunkTokens;
-
-bool is_norm_of_embeddings(std::string_view name) {
-  return name.find(".0.pre_norm.") != std::string_view::npos || name.find("blocks.0.ln0.") != std::string_view::npos;
-}
-
-// The first part of a name that is a number: layers come before anything else that is counted.
-std::optional<size_t> layer_of(std::string_view name) {
-  if (is_norm_of_embeddings(name)) return std::nullopt;
-  for (size_t begin = 0; begin < name.size();) {
-    const size_t end = std::min(name.find('.', begin), name.size());
-    const std::string_view part = name.substr(begin, end - begin);
-    size_t number = 0;
-    const auto [rest, error] = std::from_chars(part.data(), part.data() + part.size(), number);
-    if (error == std::errc() && rest == part.data() + part.size()) return number;
-    begin = end + 1;
-  }
-  return std::nullopt;
-}
-
 Result<Tensor> clone(const Tensor& source) {
   SUTRA_ASSIGN(Tensor copy, Tensor::create(source.dtype(), source.shape(), Contents::kUndefined));
   std::ranges::copy(source.bytes(), copy.bytes().begin());
   return copy;
 }
 
-// rms of outputs, of rows [n_rows, K] on the samples.
-double output_rms(std::span<const float> rows, size_t n_rows, const InputStatistics& input) {
-  std::vector<float> outputs(n_rows * input.n_samples());
-  kernels::gemm_f({{rows.data(), Dtype::kF32, n_rows, input.n_channels()},
-                   input.samples().data(),
-                   input.n_samples(),
-                   0,
-                   n_rows,
-                   outputs.data(),
-                   n_rows});
-  double squares = 0;
-  for (const float y : outputs) squares += double{y} * y;
-  return std::sqrt(squares / static_cast<double>(outputs.size()));
-}
-
-// Some rows of a matrix, as kMeasuredRows evenly spaced ones at most.
-std::vector<size_t> measured_rows(size_t n_out) {
-  std::vector<size_t> rows(std::min(kMeasuredRows, n_out));
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = i * n_out / rows.size();
-  return rows;
-}
-
 // Output error of what is written over the output; without statistics, of inputs of equal variance.
 double relative_error(const Q4Integers& quantised, std::span<const float> weights, const InputStatistics* input) {
   const size_t n_in = quantised.n_cols;
-  const std::vector<size_t> rows = measured_rows(quantised.n_rows);
+  const std::vector<size_t> rows = spread_rows(quantised.n_rows, kMeasuredRows);
   std::vector<float> source(rows.size() * n_in), error(rows.size() * n_in);
   for (size_t i = 0; i < rows.size(); ++i) {
     std::ranges::copy(weights.subspan(rows[i] * n_in, n_in), source.begin() + static_cast<std::ptrdiff_t>(i * n_in));
@@ -86,7 +39,7 @@ double relative_error(const Q4Integers& quantised, std::span<const float> weight
   }
   for (size_t i = 0; i < error.size(); ++i) error[i] -= source[i];
   const auto rms = [&](std::span<const float> values) {
-    if (input != nullptr) return output_rms(values, rows.size(), *input);
+    if (input != nullptr) return std::sqrt(mean_square_output(values, *input));
     double squares = 0;
     for (const float value : values) squares += double{value} * value;
     return std::sqrt(squares);
@@ -149,9 +102,6 @@ Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, S
   }
   if (model.config.packed) return fail(ErrorCode::kInvalidArgument, "the model is quantised already");
   Quantizer quantizer(std::move(model), options, n_threads);
-  if (quantizer.calibrates() && sequences.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "AWQ needs calibration text");
-  }
   size_t n_rows = 0;
   for (const std::vector<int32_t>& ids : sequences) {
     for (const int32_t id : ids) {
@@ -161,6 +111,9 @@ Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, S
     }
     quantizer.first_rows_.push_back(n_rows);
     n_rows += ids.size();
+  }
+  if (quantizer.calibrates() && n_rows == 0) {
+    return fail(ErrorCode::kInvalidArgument, "AWQ needs calibration text");
   }
   quantizer.sequences_ = std::move(sequences);
   quantizer.report_.n_calibration_tokens = n_rows;
@@ -172,16 +125,20 @@ Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, S
 Status Quantizer::make_plans() {
   const std::vector<std::string> names = quantizable_linears(model_.config);
   const std::set<std::string> linears(names.begin(), names.end());
-  const bool is_rwkv4 = std::holds_alternative<Rwkv4Config>(model_.config.architecture);
+  const bool tied = outer_names(model_.config).tied;
   const size_t group_size = options_.group_size;
+  SUTRA_TRY(check_publishable(model_));
+  bool is_before = true;  // the layers
   for (const Parameter& parameter : parameters(model_.config)) {
     SUTRA_ASSIGN(const Tensor* const source, find_published(model_.weights, parameter.name));
     Plan plan;
     plan.name = parameter.name;
-    plan.written_name = is_rwkv4 ? transformers_name(parameter.name) : parameter.name;
+    plan.written_name = published_name(model_.config, parameter.name);
     plan.shape = parameter.shape;
-    plan.is_matrix = parameter.is_matrix;
-    plan.layer = layer_of(parameter.name);
+    is_before = is_before && !parameter.layer;
+    plan.stage = parameter.layer ? *parameter.layer + 1 : is_before ? 0 : n_stages() - 1;
+    // A tied embedding gets the head's scales.
+    if (tied && plans_.empty()) plan.stage = n_stages() - 1;
     plan.bytes_before = source->bytes().size();
     plan.kept_dtype = kept_dtype(*source, parameter.is_matrix);
     const std::string linear = parameter.name.ends_with(kWeight)
@@ -200,15 +157,14 @@ Status Quantizer::make_plans() {
     plans_.push_back(std::move(plan));
   }
   // What scales are absorbed by where nothing of the model can.
-  for (size_t layer = 0; calibrates() && layer <= model_.config.n_layer(); ++layer) {
-    const bool is_layer = layer < model_.config.n_layer();
-    for (const ScaleGroup& group : is_layer ? scale_groups(model_.config, layer) : head_scale_groups(model_.config)) {
+  for (size_t stage = 0; stage < n_stages(); ++stage) {
+    for (const ScaleGroup& group : groups_of(stage)) {
       for (const ScaleFactor& factor : group.factors) {
-        if (!factor.is_new) continue;
+        if (!factor.is_new || !is_scaled(group)) continue;
         Plan plan;
         plan.name = plan.written_name = factor.tensor;
         plan.shape = {group.n_channels};
-        if (is_layer) plan.layer = layer;
+        plan.stage = stage;
         plan.kept_because = "scales of a linear's input";
         plans_.push_back(std::move(plan));
       }
@@ -230,8 +186,7 @@ Status Quantizer::make_plans() {
 }
 
 Status Quantizer::plan_files(Companions companions) {
-  SUTRA_ASSIGN(JsonObject config, JsonObject::parse(model_.config_json, "config.json"));
-  for (const std::string& one : model_.overrides) SUTRA_TRY(config.override_value(one));
+  SUTRA_ASSIGN(JsonObject config, published_config(model_));
   std::string kept;
   for (const Plan& plan : plans_) {
     if (!plan.linear.empty() || plan.shape.n_dims() != 2) continue;
@@ -244,8 +199,18 @@ Status Quantizer::plan_files(Companions companions) {
   return {};
 }
 
-const Quantizer::Plan& Quantizer::plan_of(std::string_view name) const {
-  return *std::ranges::find(plans_, name, &Plan::name);
+const Quantizer::Plan& Quantizer::plan_of(const std::string& linear) const {
+  return *std::ranges::find(plans_, linear + std::string(kWeight), &Plan::name);
+}
+
+std::vector<ScaleGroup> Quantizer::groups_of(size_t stage) const {
+  if (!calibrates() || stage == 0) return {};
+  return is_head(stage) ? head_scale_groups(model_.config) : scale_groups(model_.config, stage - 1);
+}
+
+// A linear that is not quantised keeps its input as it is, and so do those that share it.
+bool Quantizer::is_scaled(const ScaleGroup& group) const {
+  return std::ranges::none_of(group.linears, [&](const std::string& name) { return plan_of(name).linear.empty(); });
 }
 
 Status Quantizer::begin(ByteSink& sink) {
@@ -256,12 +221,12 @@ Status Quantizer::begin(ByteSink& sink) {
 Result<bool> Quantizer::step() {
   SUTRA_ASSERT(writer_.has_value());
   if (!tasks_.empty()) {
-    const std::function<Status()> task = std::move(tasks_.front());
+    const Task task = std::move(tasks_.front());
     tasks_.pop_front();
-    SUTRA_TRY(task());
+    SUTRA_TRY(task(*this));
   }
   if (!tasks_.empty()) return true;
-  stage_.reset();
+  SUTRA_TRY(end_stage());
   if (is_head(stage_index_)) {
     if (packed_bytes_ > 0) {
       report_.compression = static_cast<double>(float_bytes_) / static_cast<double>(packed_bytes_);
@@ -286,60 +251,41 @@ std::string Quantizer::stage_name() const {
   return concat("layer ", stage_index_, " of ", model_.config.n_layer());
 }
 
-// The tensors of a stage come out of the model's weights: what is written, as floats, and for calibrating what runs.
-Status Quantizer::take_weights(const std::vector<const Plan*>& plans) {
-  for (const Plan* plan : plans) {
-    if (find_published(model_.weights, plan->name)) {
-      SUTRA_ASSIGN(Tensor wide, published_values(model_.weights, plan->name));
-      SUTRA_TRY(wide.reshape(plan->shape));
-      stage_->weights.emplace(plan->name, std::move(wide));
-    }
+// What the stage has written is not needed any more.
+Status Quantizer::end_stage() {
+  for (const Plan* plan : stage_->plans) {
+    const std::string source = source_name(model_.weights, plan->name);
+    if (model_.weights.contains(source)) SUTRA_TRY(model_.weights.take(source));
   }
+  stage_.reset();
   return {};
 }
 
 Status Quantizer::begin_stage() {
   stage_ = std::make_unique<Stage>();
   Stage& stage = *stage_;
-  const bool is_layer = stage_index_ > 0 && !is_head(stage_index_);
-  const bool tied = std::visit([](const auto& c) { return c.tie_word_embeddings; }, model_.config.architecture);
-  const auto belongs = [&](const Plan& plan) {
-    if (is_layer) return plan.layer == stage_index_ - 1;
-    if (plan.layer) return false;
-    const bool is_embedding = plan.name == plans_.front().name || is_norm_of_embeddings(plan.name);
-    // A tied embedding gets the head's scales.
-    const bool with_head = !is_embedding || (tied && plan.name == plans_.front().name);
-    return is_head(stage_index_) == with_head;
-  };
   for (const Plan& plan : plans_) {
-    if (belongs(plan)) stage.plans.push_back(&plan);
+    if (plan.stage != stage_index_) continue;
+    stage.plans.push_back(&plan);
+    if (!model_.weights.contains(source_name(model_.weights, plan.name))) continue;  // it is new
+    SUTRA_ASSIGN(Tensor values, published_values(model_.weights, plan.name));
+    SUTRA_TRY(values.reshape(plan.shape));
+    stage.weights.emplace(plan.name, std::move(values));
   }
-  SUTRA_TRY(take_weights(stage.plans));
+  const auto add_task = [&](auto task) { tasks_.emplace_back(std::move(task)); };
   if (calibrates()) {
-    if (is_layer) stage.groups = scale_groups(model_.config, stage_index_ - 1);
-    if (is_head(stage_index_)) stage.groups = head_scale_groups(model_.config);
-    // Groups of matrices that are quantised; one that is not keeps its input as it is.
-    std::erase_if(stage.groups, [&](const ScaleGroup& group) {
-      return std::ranges::any_of(group.linears, [&](const std::string& linear) {
-        return plan_of(linear + std::string(kWeight)).linear.empty();
-      });
-    });
-    tasks_.emplace_back([this] { return build_part(); });
-    if (stage_index_ == 0) {
-      tasks_.emplace_back([this] { return embed_all(); });
-    } else {
-      for (size_t i = 0; i < sequences_.size(); ++i) tasks_.emplace_back([this, i] { return run_sequence(i); });
+    stage.groups = groups_of(stage_index_);
+    add_task([](Quantizer& q) { return q.build_part(); });
+    for (size_t i = 0; i < sequences_.size(); ++i) {
+      add_task([i](Quantizer& q) { return q.stage_index_ == 0 ? q.embed_sequence(i) : q.run_sequence(i); });
     }
-    tasks_.emplace_back([this] {
-      stage_->model.reset();
-      stage_->part = WeightMap();
-      measure_rounding();
-      return Status();
-    });
-    for (size_t i = 0; i < stage.groups.size(); ++i) tasks_.emplace_back([this, i] { return search_group(i); });
+    add_task([](Quantizer& q) { return q.drop_part(); });
+    for (size_t i = 0; i < stage.groups.size(); ++i) {
+      if (is_scaled(stage.groups[i])) add_task([i](Quantizer& q) { return q.search_group(i); });
+    }
   }
   for (const Plan* plan : stage.plans) {
-    tasks_.emplace_back([this, plan] { return plan->linear.empty() ? keep(*plan) : quantize(*plan); });
+    add_task([plan](Quantizer& q) { return plan->linear.empty() ? q.keep(*plan) : q.quantize(*plan); });
   }
   n_stage_tasks_ = tasks_.size();
   return {};
@@ -349,13 +295,13 @@ Status Quantizer::begin_stage() {
 Status Quantizer::build_part() {
   Stage& stage = *stage_;
   const size_t n_layer = model_.config.n_layer();
-  for (const std::string& name : model_.weights.names()) {
-    const std::optional<size_t> layer = layer_of(name);
-    // What belongs to no layer, rotary factors for one, all may want.
-    const bool is_end = stage_index_ == 0 || is_head(stage_index_);
-    if (is_end ? layer.has_value() : layer.value_or(stage_index_ - 1) != stage_index_ - 1) continue;
-    SUTRA_ASSIGN(Tensor copy, clone(*model_.weights.find(name)));
-    SUTRA_TRY(stage.part.insert(name, std::move(copy)));
+  for (const Plan& plan : plans_) {
+    const bool is_embedded = stage_index_ == 0 && &plan == &plans_.front();
+    const std::string source = source_name(model_.weights, plan.name);
+    const Tensor* const tensor = model_.weights.find(source);
+    if ((plan.stage != stage_index_ && !is_embedded) || tensor == nullptr) continue;
+    SUTRA_ASSIGN(Tensor copy, clone(*tensor));
+    SUTRA_TRY(stage.part.insert(source, std::move(copy)));
   }
   const bool has_blinkdl_layers =
       std::visit(Overloaded{[](const auto&) { return false; }, [](const Rwkv4Config&) { return true; },
@@ -364,15 +310,12 @@ Status Quantizer::build_part() {
   if (has_blinkdl_layers) SUTRA_TRY(adapt_blinkdl(stage.part));
   // What 8 bits change of activations is far below what is measured of them, and they are multiplied several times as fast.
   stage.part.pack_floats();
+  const bool is_end = stage_index_ == 0 || is_head(stage_index_);
   WeightOptions options;
-  options.part = {n_layer, n_layer, false, false};
-  if (stage_index_ == 0) {
-    options.part.embeddings = true;
-  } else if (is_head(stage_index_)) {
-    options.part.head = true;
-  } else {
-    options.part = {stage_index_ - 1, stage_index_, false, false};
-  }
+  options.part.first_layer = is_end ? n_layer : stage_index_ - 1;
+  options.part.last_layer = is_end ? n_layer : stage_index_;
+  options.part.embeddings = stage_index_ == 0;
+  options.part.head = is_head(stage_index_);
   for (const Plan* plan : stage.plans) {
     if (stage_index_ > 0 && !plan->linear.empty()) stage.taps.emplace(plan->linear, InputTap());
   }
@@ -384,22 +327,22 @@ Status Quantizer::build_part() {
   return {};
 }
 
-Status Quantizer::embed_all() {
+Status Quantizer::embed_sequence(size_t index) {
   Stage& stage = *stage_;
-  const size_t n_embd = model_.config.n_embd(), n_tokens = first_rows_.back() + sequences_.back().size();
-  for (size_t i = 0; i < stage.model->stream(stage.workspace, 1).size(); ++i) {
-    SUTRA_ASSIGN(HalfRows rows, HalfRows::create(n_tokens, n_embd));
-    streams_.push_back(std::move(rows));
+  const size_t n_embd = model_.config.n_embd();
+  const std::span<const int32_t> ids = sequences_[index];
+  if (streams_.empty()) {
+    for (size_t i = 0; i < stage.model->stream(stage.workspace, 1).size(); ++i) {
+      SUTRA_ASSIGN(HalfRows rows, HalfRows::create(first_rows_.back() + sequences_.back().size(), n_embd));
+      streams_.push_back(std::move(rows));
+    }
   }
-  for (size_t s = 0; s < sequences_.size(); ++s) {
-    const std::span<const int32_t> ids = sequences_[s];
-    for (size_t first = 0; first < ids.size(); first += kChunkTokens) {
-      const auto chunk = ids.subspan(first, std::min(kChunkTokens, ids.size() - first));
-      stage.model->embed(chunk, stage.workspace, *pool_);
-      const auto stream = stage.model->stream(stage.workspace, chunk.size());
-      for (size_t t = 0; t < chunk.size(); ++t) {
-        streams_[0].put(first_rows_[s] + first + t, stream[0].subspan(t * n_embd, n_embd));
-      }
+  for (size_t first = 0; first < ids.size(); first += kChunkTokens) {
+    const auto chunk = ids.subspan(first, std::min(kChunkTokens, ids.size() - first));
+    stage.model->embed(chunk, stage.workspace, *pool_);
+    const auto stream = stage.model->stream(stage.workspace, chunk.size());
+    for (size_t t = 0; t < chunk.size(); ++t) {
+      streams_[0].put(first_rows_[index] + first + t, stream[0].subspan(t * n_embd, n_embd));
     }
   }
   return {};
@@ -423,6 +366,7 @@ Status Quantizer::run_sequence(size_t index) {
     };
     for_rows([](const HalfRows& rows, size_t at, std::span<float> values) { rows.get(at, values); });
     if (is_head(stage_index_)) {
+      // It sees the last token of each chunk: it costs as much as several layers.
       stage.model->head(n, LogitsWanted::kLast, stage.workspace, *pool_, logits);
     } else {
       SUTRA_TRY(stage.state.reserve(stage.model->state_layout(), n));
@@ -430,19 +374,26 @@ Status Quantizer::run_sequence(size_t index) {
       stage.state.n_tokens += n;
       for_rows([](HalfRows& rows, size_t at, std::span<float> values) { rows.put(at, values); });
     }
-    for (auto& [name, tap] : stage.taps) {
-      if (tap.n_tokens == 0) continue;
-      const auto n_in = static_cast<size_t>(plan_of(name + std::string(kWeight)).shape[1]);
-      auto found = stage.inputs.find(name);
-      if (found == stage.inputs.end()) {
-        const uint64_t n_rows = report_.n_calibration_tokens / (is_head(stage_index_) ? kHeadStride : 1);
-        SUTRA_ASSIGN(InputStatistics input, InputStatistics::create(n_in, n_rows));
-        found = stage.inputs.emplace(name, std::move(input)).first;
-      }
-      const Status added = found->second.add(std::span<const float>(tap.rows).first(tap.n_tokens * n_in), *pool_);
-      if (!added) return fail(added.error().code, name, ": ", added.error().message);
-      tap.n_tokens = 0;
+    SUTRA_TRY(measure_inputs());
+  }
+  return {};
+}
+
+// What came into the linears with the last chunk.
+Status Quantizer::measure_inputs() {
+  Stage& stage = *stage_;
+  for (auto& [name, tap] : stage.taps) {
+    if (tap.n_tokens == 0) continue;
+    const auto n_in = static_cast<size_t>(plan_of(name).shape[1]);
+    auto found = stage.inputs.find(name);
+    if (found == stage.inputs.end()) {
+      const uint64_t n_rows = report_.n_calibration_tokens / (is_head(stage_index_) ? kChunkTokens : 1);
+      SUTRA_ASSIGN(InputStatistics input, InputStatistics::create(n_in, n_rows));
+      found = stage.inputs.emplace(name, std::move(input)).first;
     }
+    const Status added = found->second.add(std::span<const float>(tap.rows).first(tap.n_tokens * n_in), *pool_);
+    if (!added) return fail(added.error().code, name, ": ", added.error().message);
+    tap.n_tokens = 0;
   }
   return {};
 }
@@ -460,31 +411,32 @@ const InputStatistics* Quantizer::input_of(const std::string& linear) const {
   return nullptr;
 }
 
-// What rounding to nearest does to the outputs, before anything is scaled.
-void Quantizer::measure_rounding() {
+// Everything was measured: the model goes, and what rounding to nearest does to the outputs is noted before anything is
+// scaled.
+Status Quantizer::drop_part() {
   Stage& stage = *stage_;
+  stage.model.reset();
+  stage.part = WeightMap();
   for (const Plan* plan : stage.plans) {
     const InputStatistics* const input = plan->linear.empty() ? nullptr : input_of(plan->linear);
     if (input == nullptr) continue;
     const auto n_out = static_cast<size_t>(plan->shape[0]), n_in = static_cast<size_t>(plan->shape[1]);
-    const std::span<const float> weights = stage.weights.find(plan->name)->second.as<float>();
-    const CalibratedMatrix matrix{weights, n_out, input};
-    const double error = output_error({&matrix, 1}, {}, {4, options_.group_size}, kMeasuredRows);
-    const std::vector<size_t> rows = measured_rows(n_out);
-    std::vector<float> measured;
-    for (const size_t row : rows) {
-      const auto source = weights.subspan(row * n_in, n_in);
-      measured.insert(measured.end(), source.begin(), source.end());
+    const CalibratedMatrix matrix{stage.weights.find(plan->name)->second.as<float>(), n_out, input};
+    std::vector<float> rows;
+    for (const size_t row : spread_rows(n_out, kMeasuredRows)) {
+      const auto source = matrix.weights.subspan(row * n_in, n_in);
+      rows.insert(rows.end(), source.begin(), source.end());
     }
-    const double whole = output_rms(measured, rows.size(), *input);
-    stage.errors_rtn[plan->linear] = whole > 0 ? std::sqrt(error) / whole : 0;
+    const double error = output_error({&matrix, 1}, {}, format(), kMeasuredRows);
+    const double whole = mean_square_output(rows, *input);
+    stage.errors_rtn[plan->linear] = whole > 0 ? std::sqrt(error / whole) : 0;
   }
+  return {};
 }
 
 Status Quantizer::search_group(size_t index) {
   Stage& stage = *stage_;
   const ScaleGroup& group = stage.groups[index];
-  const RoundingFormat format{4, options_.group_size};
   std::vector<CalibratedMatrix> matrices;
   for (const std::string& linear : group.linears) {
     const Tensor& weight = stage.weights.find(linear + std::string(kWeight))->second;
@@ -492,11 +444,8 @@ Status Quantizer::search_group(size_t index) {
     if (input == nullptr) return fail(ErrorCode::kInternal, "the input of '", linear, "' was not measured");
     matrices.push_back({weight.as<float>(), static_cast<size_t>(weight.shape()[0]), input});
   }
-  const ScaleChoice choice = search_scales(matrices, group.tied, format, *pool_);
-  for (size_t i = 0; i < matrices.size(); ++i) {
-    const std::string& linear = group.linears[i];
-    stage.scaled[linear] = {choice.ratio(), choice.duo};
-  }
+  const ScaleChoice choice = search_scales(matrices, group.tied, format(), *pool_);
+  for (const std::string& linear : group.linears) stage.scaled[linear] = {choice.ratio(), choice.duo};
   SUTRA_TRY(apply_scales(group, choice.s, stage.weights));
   // Each input once, whoever shares it.
   std::set<const InputStatistics*> inputs;
@@ -514,7 +463,7 @@ Status Quantizer::quantize(const Plan& plan) {
   const InputStatistics* const input = input_of(plan.linear);
   std::vector<float> limits;
   if (calibrates()) {
-    limits = search_limits({wide.as<float>(), n_out, input}, {4, options_.group_size}, *pool_);
+    limits = search_limits({wide.as<float>(), n_out, input}, format(), *pool_);
   }
   const Q4Integers quantised =
       quantize_rtn(wide.as<float>(), n_out, n_in, options_.group_size, RtnRange::kWithZero, limits, pool_.get());
@@ -535,9 +484,7 @@ Status Quantizer::quantize(const Plan& plan) {
   report.cut = share_cut(limits, wide.as<float>(), n_in, options_.group_size);
   float_bytes_ += plan.shape.n_elements() * sizeof(float);
   packed_bytes_ += report.bytes_after;
-  report_.bytes_before += report.bytes_before;
-  report_.bytes_after += report.bytes_after;
-  report_.tensors.push_back(std::move(report));
+  add_to_report(std::move(report));
 
   const std::string written = plan.written_name.substr(0, plan.written_name.size() - kWeight.size());
   SUTRA_TRY(finish_tensor(written + ".qweight", std::move(packed.qweight)));
@@ -548,13 +495,9 @@ Status Quantizer::quantize(const Plan& plan) {
 Status Quantizer::keep(const Plan& plan) {
   Stage& stage = *stage_;
   auto node = stage.weights.extract(plan.name);
-  Tensor tensor;
-  if (node.empty()) {  // new, and nothing was scaled
-    SUTRA_ASSIGN(tensor, Tensor::create(Dtype::kF32, plan.shape));
-    std::ranges::fill(tensor.as<float>(), 1.0f);
-  } else {
-    tensor = std::move(node.mapped());
-  }
+  // What is new was made by its group's search.
+  SUTRA_ASSERT(!node.empty());
+  Tensor tensor = std::move(node.mapped());
   if (plan.kept_dtype == Dtype::kF16) {
     SUTRA_TRY(check_half_range(tensor, plan.name, plan.kept_dtype));
     SUTRA_ASSIGN(tensor, to_f16(tensor));
@@ -565,10 +508,14 @@ Status Quantizer::keep(const Plan& plan) {
   report.bytes_after = tensor.bytes().size();
   report.bits = static_cast<int>(dtype_bytes(plan.kept_dtype) * 8);
   report.kept_because = plan.kept_because;
-  report_.bytes_before += report.bytes_before;
-  report_.bytes_after += report.bytes_after;
-  report_.tensors.push_back(std::move(report));
+  add_to_report(std::move(report));
   return finish_tensor(plan.written_name, std::move(tensor));
+}
+
+void Quantizer::add_to_report(QuantizedTensor tensor) {
+  report_.bytes_before += tensor.bytes_before;
+  report_.bytes_after += tensor.bytes_after;
+  report_.tensors.push_back(std::move(tensor));
 }
 
 // Writes the tensors whose turn it is and frees them.

@@ -77,14 +77,15 @@ class Quantizer {
 
  private:
   struct Stage;
+  // Of the stage; given the quantizer, which may have moved.
+  using Task = std::function<Status(Quantizer&)>;
   // One tensor of the published model, and what becomes of it.
   struct Plan {
     std::string name;  // as parameters() calls it
     std::string written_name;
     Shape shape;
-    bool is_matrix = false;
-    std::optional<size_t> layer;  // none: before or after the layers
-    std::string linear;           // the name without ".weight", where it is quantised
+    size_t stage = 0;
+    std::string linear;  // the name without ".weight", where it is quantised
     std::string kept_because;
     Dtype kept_dtype = Dtype::kF32;
     uint64_t bytes_before = 0;
@@ -94,20 +95,25 @@ class Quantizer {
   Status make_plans();
   Status plan_files(Companions companions);
   [[nodiscard]] bool calibrates() const { return options_.method == QuantizeOptions::Method::kAwq; }
-  [[nodiscard]] const Plan& plan_of(std::string_view name) const;
+  [[nodiscard]] const Plan& plan_of(const std::string& linear) const;
+  [[nodiscard]] RoundingFormat format() const { return {4, options_.group_size}; }
 
   // The stages: embeddings, each layer, head.
   [[nodiscard]] size_t n_stages() const { return model_.config.n_layer() + 2; }
   [[nodiscard]] bool is_head(size_t stage) const { return stage + 1 == n_stages(); }
+  [[nodiscard]] std::vector<ScaleGroup> groups_of(size_t stage) const;
+  [[nodiscard]] bool is_scaled(const ScaleGroup& group) const;
   Status begin_stage();
-  Status take_weights(const std::vector<const Plan*>& plans);
+  Status end_stage();
   Status build_part();
-  Status embed_all();
+  Status embed_sequence(size_t index);
   Status run_sequence(size_t index);
-  void measure_rounding();
+  Status measure_inputs();
+  Status drop_part();
   Status search_group(size_t index);
   Status quantize(const Plan& plan);
   Status keep(const Plan& plan);
+  void add_to_report(QuantizedTensor tensor);
   Status finish_tensor(std::string name, Tensor tensor);
   [[nodiscard]] const InputStatistics* input_of(const std::string& linear) const;
 
@@ -125,7 +131,7 @@ class Quantizer {
   size_t next_spec_ = 0;
   size_t stage_index_ = 0;
   std::unique_ptr<Stage> stage_;
-  std::deque<std::function<Status()>> tasks_;
+  std::deque<Task> tasks_;
   size_t n_stage_tasks_ = 0;
   QuantizeReport report_;
   uint64_t float_bytes_ = 0, packed_bytes_ = 0;  // of the quantised matrices
