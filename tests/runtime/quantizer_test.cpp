@@ -1,5 +1,6 @@
 #include "runtime/quantizer.h"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <filesystem>
@@ -147,9 +148,16 @@ TEST_CASE("what cannot be quantised is refused") {
     return result.error().code;
   };
   CHECK(code_of(make(model, Method::kAwq, {})) == ErrorCode::kInvalidArgument);
+  CHECK(code_of(make(model, Method::kAwq, {{}, {}})) == ErrorCode::kInvalidArgument);
   CHECK(code_of(make(model, Method::kAwq, {{1, 48}})) == ErrorCode::kInvalidArgument);
   CHECK(code_of(make(model, Method::kAwq, {{-1}})) == ErrorCode::kInvalidArgument);
   CHECK(code_of(make(model, Method::kRtn, {}, 48)) == ErrorCode::kInvalidArgument);
+  // Of GGUF files only, and nothing in config.json says them.
+  ModelWeights with_factors = weights_of(model);
+  Tensor factors = value_of(Tensor::create(Dtype::kF32, {16}));
+  test::require_ok(with_factors.weights.insert("rope_freqs.weight", std::move(factors)));
+  CHECK(code_of(Quantizer::create(std::move(with_factors), Companions(), {}, {Method::kRtn, 32}, 1)) ==
+        ErrorCode::kUnsupported);
   Quantizer rtn = value_of(make(model, Method::kRtn, {}));
   write(rtn, folder.file("rtn"));
   CHECK(code_of(make(folder.file("rtn"), Method::kRtn, {})) == ErrorCode::kInvalidArgument);
@@ -218,6 +226,22 @@ TEST_CASE("rows in two bytes keep eleven bits whatever their size") {
     rows.get(static_cast<size_t>(row), got);
     for (size_t i = 0; i < 4; ++i) CHECK(std::fabs(got[i] - (*expected)[i]) <= std::fabs((*expected)[0]) * 0x1p-11f);
   }
+}
+
+TEST_CASE("a quantizer may be moved while it works") {
+  const test::TemporaryFolder folder;
+  const std::string model = fresh_model(folder, kConfigs[0]);
+  MemorySink sink, expected;
+  Quantizer straight = value_of(make(model, Method::kAwq, random_sequences()));
+  test::require_ok(straight.begin(expected));
+  while (value_of(straight.step())) continue;
+  auto first = std::make_unique<Quantizer>(value_of(make(model, Method::kAwq, random_sequences())));
+  test::require_ok(first->begin(sink));
+  for (int i = 0; i < 12; ++i) value_of(first->step());
+  Quantizer second = std::move(*first);
+  first.reset();
+  while (value_of(second.step())) continue;
+  CHECK(std::ranges::equal(sink.bytes(), expected.bytes()));
 }
 
 TEST_CASE("quantising that is stopped leaves nothing behind") {
