@@ -10,7 +10,6 @@ namespace {
 
 struct Options {
   std::string model, out, method;
-  int bits = 4;
   QuantizeFolderOptions quantize;
   bool json = false;
 };
@@ -23,6 +22,7 @@ Json describe(const QuantizeReport& report, double seconds) {
                 {"bytes_before", tensor.bytes_before},
                 {"bytes_after", tensor.bytes_after}};
     if (tensor.kept_because.empty()) {
+      row["group_size"] = tensor.group_size;
       row["output_error"] = tensor.error;
       row["output_error_rtn"] = tensor.error_rtn;
       row["cut"] = tensor.cut;
@@ -56,13 +56,13 @@ Result<QuantizeOptions::Method> method_of(const Options& options) {
   if (options.method.empty()) return options.quantize.calibration_path.empty() ? Method::kRtn : Method::kAwq;
   if (options.method == "awq") return Method::kAwq;
   if (options.method == "rtn") return Method::kRtn;
-  return fail(ErrorCode::kUnsupported, "--method must be awq or rtn, found '", printable(options.method), "'");
+  if (options.method == "gptq") return Method::kGptq;
+  return fail(ErrorCode::kUnsupported, "--method must be awq, rtn or gptq, found '", printable(options.method), "'");
 }
 
 Status run(const Options& options) {
   QuantizeFolderOptions quantize = options.quantize;
   SUTRA_ASSIGN(quantize.quantize.method, method_of(options));
-  if (options.bits != 4) return fail(ErrorCode::kUnsupported, "--bits must be 4, found ", options.bits);
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   catch_interrupts();
@@ -89,8 +89,10 @@ Run add_quantize(CLI::App& app) {
   QuantizeFolderOptions& quantize = options->quantize;
   app.add_option("--model", options->model, "model folder, .safetensors, .pth or .gguf file")->required();
   app.add_option("--out", options->out, "folder to write")->required();
-  app.add_option("--method", options->method, "awq, or rtn: round to nearest; without it, awq with a calibration text");
-  app.add_option("--bits", options->bits, "bits of a weight")->capture_default_str();
+  app.add_option("--method", options->method,
+                 "awq; rtn: round to nearest; gptq; without it, awq with a calibration text");
+  app.add_option("--bits", quantize.quantize.bits, "bits of a weight: 4, 8, or 3, which take the room of 4")
+      ->capture_default_str();
   app.add_option("--group-size", quantize.quantize.group_size, "weights that share a scale: 32, 64, 128")
       ->capture_default_str();
   app.add_option("--calibration", quantize.calibration_path, "text like that the model is for");

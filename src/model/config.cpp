@@ -84,25 +84,39 @@ void require_bits(ConfigReader& json, std::string_view key) {
   if (bits != 4) json.refuse(ErrorCode::kUnsupported, "'", key, "' must be 4, found ", bits);
 }
 
+size_t read_group_size(ConfigReader& json, std::string_view key) {
+  const uint64_t group_size = json.required_uint(key, 1, kMaxWidth);
+  if (group_size != 32 && group_size != 64 && group_size != 128) {
+    json.refuse(ErrorCode::kUnsupported, "'", printable(key), "' must be 32, 64 or 128, found ", group_size);
+  }
+  return static_cast<size_t>(group_size);
+}
+
 // AutoAWQ writes its versions in lower and in upper case.
-Q4Layout read_awq_layout(ConfigReader& json) {
+PackedLayout read_awq_layout(ConfigReader& json) {
   const std::string version = json.string_or("version", "gemm");
-  if (version == "gemv" || version == "GEMV") return Q4Layout::kAwqGemv;
+  if (version == "gemv" || version == "GEMV") return PackedLayout::kAwqGemv;
   if (version != "gemm" && version != "GEMM") {
     json.refuse(ErrorCode::kUnsupported, "'version' must be \"gemm\" or \"gemv\", found \"", printable(version), "\"");
   }
-  return Q4Layout::kAwqGemm;
+  return PackedLayout::kAwqGemm;
 }
 
 PackedConfig read_awq(ConfigReader& json) {
-  const Q4Layout layout = read_awq_layout(json);
-  require_bits(json, "bits");
-  if (!json.bool_or("zero_point", true)) json.refuse(ErrorCode::kUnsupported, "'zero_point' must be true");
-  const uint64_t group_size = json.required_uint("group_size", 1, kMaxWidth);
-  if (group_size != 32 && group_size != 64 && group_size != 128) {
-    json.refuse(ErrorCode::kUnsupported, "'group_size' must be 32, 64 or 128, found ", group_size);
+  PackedConfig config;
+  config.layout = read_awq_layout(json);
+  config.bits = static_cast<int>(json.required_uint("bits", 1, 16));
+  if (config.bits != 4 && (config.bits != 8 || config.layout != PackedLayout::kAwqGemm)) {
+    json.refuse(ErrorCode::kUnsupported, "'bits' must be 4, or 8 of version \"gemm\", found ", config.bits);
   }
-  return {layout, static_cast<size_t>(group_size)};
+  if (!json.bool_or("zero_point", true)) json.refuse(ErrorCode::kUnsupported, "'zero_point' must be true");
+  config.group_size = read_group_size(json, "group_size");
+  if (const std::optional<JsonObject> object = json.object("group_sizes")) {
+    ConfigReader others(*object);
+    for (const std::string& name : others.keys()) config.other_group_sizes[name] = read_group_size(others, name);
+    json.keep(others.status());
+  }
+  return config;
 }
 
 // The weights of one group of compressed-tensors: integers of 4 bits, in groups of columns or one a row.
@@ -110,17 +124,17 @@ PackedConfig read_pack_quantized_weights(ConfigReader& weights) {
   require_bits(weights, "num_bits");
   weights.require_string("type", "int");
   const std::string strategy = weights.string_or("strategy", "group");
-  if (strategy == "channel") return {Q4Layout::kPackQuantized, 0};
+  if (strategy == "channel") return {PackedLayout::kPackQuantized, 0};
   if (strategy != "group") {
     weights.refuse(ErrorCode::kUnsupported, "'strategy' must be \"group\" or \"channel\", found \"",
                    printable(strategy), "\"");
   }
-  return {Q4Layout::kPackQuantized, static_cast<size_t>(weights.required_uint("group_size", 1, kMaxWidth))};
+  return {PackedLayout::kPackQuantized, static_cast<size_t>(weights.required_uint("group_size", 1, kMaxWidth))};
 }
 
 PackedConfig read_pack_quantized_group(const JsonObject& object, ConfigReader& json) {
   ConfigReader group(object);
-  PackedConfig one{Q4Layout::kPackQuantized, 0};
+  PackedConfig one{PackedLayout::kPackQuantized, 0};
   if (const std::optional<JsonObject> nested = group.object("weights")) {
     ConfigReader weights(*nested);
     one = read_pack_quantized_weights(weights);
@@ -151,7 +165,7 @@ PackedConfig read_pack_quantized(ConfigReader& json) {
     json.keep(groups.status());
   }
   if (!all) json.refuse(ErrorCode::kNotFound, "'config_groups' is missing");
-  return all.value_or(PackedConfig{Q4Layout::kPackQuantized, 0});
+  return all.value_or(PackedConfig{PackedLayout::kPackQuantized, 0});
 }
 
 std::optional<PackedConfig> read_packed(ConfigReader& json) {

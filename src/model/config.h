@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "io/config.h"
-#include "quant/packed_rows.h"
+#include "quant/packed_config.h"
 
 namespace sutra {
 
@@ -117,16 +117,10 @@ struct DecoderConfig {
   float gate_multiplier;                                         // of the MLP's gate, before silu
 };
 
-// quantization_config: how matrices in 4 bits are packed.
-struct PackedConfig {
-  Q4Layout layout;
-  size_t group_size;  // 0: one group a row
-};
-
 struct ModelConfig {
   std::variant<Rwkv7Config, MambaConfig, Mamba2Config, DecoderConfig, Rwkv4Config, Rwkv5Config, Rwkv6Config>
       architecture;
-  std::optional<PackedConfig> packed;
+  std::optional<PackedConfig> packed;  // quantization_config
   std::optional<int32_t> bos_token_id;
   std::vector<int32_t> eos_token_ids;
 

@@ -9,6 +9,7 @@
 #include "kernels/gemm_q4/gemm_q4.h"
 #include "kernels/gemm_q8/gemm_q8.h"
 #include "quant/ggml_blocks.h"
+#include "quant/packed_rows.h"
 
 namespace sutra {
 namespace {
@@ -40,14 +41,8 @@ Result<Linear> Linear::take(WeightMap& tensors, std::string_view name, size_t n_
       linear.tap_->rows.resize(options.max_tap_tokens * n_in);
     }
   }
-  if (config.packed && has_q4(tensors, name, config.packed->layout)) {
-    SUTRA_ASSIGN(Q4Matrix matrix,
-                 take_q4(tensors, name, n_out, n_in, config.packed->layout, config.packed->group_size));
-    if (options.exact) {
-      SUTRA_ASSIGN(linear.weight_, widen(matrix));
-    } else {
-      linear.weight_ = std::move(matrix);
-    }
+  if (config.packed && has_packed(tensors, name, config.packed->layout)) {
+    SUTRA_ASSIGN(linear.weight_, take_packed(tensors, name, n_out, n_in, *config.packed, options.exact));
     return linear;
   }
   SUTRA_ASSIGN(linear.weight_, tensors.take_matrix(concat(name, ".weight"), n_out, n_in, options.exact));

@@ -13,15 +13,10 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "quant/awq_format.h"
 #include "quant/input_statistics.h"
 
 namespace sutra {
-
-struct RoundingFormat {
-  int bits = 4;
-  size_t group_size = 128;
-  [[nodiscard]] float levels() const { return static_cast<float>((1 << bits) - 1); }
-};
 
 // A matrix W [N, K] and what its inputs are like. The weights are finite.
 struct CalibratedMatrix {

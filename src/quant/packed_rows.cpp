@@ -107,15 +107,27 @@ Result<std::vector<uint8_t>> take_zeros(WeightMap& weights, const std::string& n
 
 }  // namespace
 
-bool has_q4(const WeightMap& weights, std::string_view name, Q4Layout layout) {
-  return weights.contains(concat(name, layout == Q4Layout::kPackQuantized ? ".weight_packed" : ".qweight"));
+bool has_packed(const WeightMap& weights, std::string_view name, PackedLayout layout) {
+  return weights.contains(concat(name, layout == PackedLayout::kPackQuantized ? ".weight_packed" : ".qweight"));
 }
 
-Result<Q4Matrix> take_q4(WeightMap& weights, std::string_view name, size_t n_out, size_t n_in, Q4Layout layout,
-                         size_t group_size) {
-  if (layout == Q4Layout::kAwqGemv) return take_gemv(weights, name, n_out, n_in, group_size);
-  if (layout == Q4Layout::kPackQuantized) return take_pack_quantized(weights, name, n_out, n_in, group_size);
-  return weights.take_awq(name, n_out, n_in, group_size);
+Result<WeightMatrix> take_packed(WeightMap& weights, std::string_view name, size_t n_out, size_t n_in,
+                                 const PackedConfig& config, bool exact) {
+  if (config.bits == 8) {
+    SUTRA_ASSIGN(const AwqTensors parts, weights.take_awq_parts(name, n_out, n_in, config.group_size, 8));
+    if (exact) return widen_awq_bytes(parts, name);
+    return repack_awq_bytes(parts, name);
+  }
+  const auto take_nibbles = [&] {
+    if (config.layout == PackedLayout::kAwqGemv) return take_gemv(weights, name, n_out, n_in, config.group_size);
+    if (config.layout == PackedLayout::kPackQuantized) {
+      return take_pack_quantized(weights, name, n_out, n_in, config.group_size);
+    }
+    return weights.take_awq(name, n_out, n_in, config.group_size);
+  };
+  SUTRA_ASSIGN(Q4Matrix matrix, take_nibbles());
+  if (!exact) return matrix;
+  return widen(matrix);
 }
 
 Result<size_t> kernel_group_size(size_t group_size, size_t n_in) {

@@ -17,18 +17,17 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "quant/packed_config.h"
 #include "quant/q4_matrix.h"
 #include "quant/weight_map.h"
 
 namespace sutra {
 
-// How a file holds matrices in 4 bits: these two, or the Hugging Face AWQ layout (awq_format.h).
-enum class Q4Layout : uint8_t { kAwqGemm, kAwqGemv, kPackQuantized };
-
-// Whether the matrix `name` is there in this layout, and the matrix. Errors as below.
-[[nodiscard]] bool has_q4(const WeightMap& weights, std::string_view name, Q4Layout layout);
-Result<Q4Matrix> take_q4(WeightMap& weights, std::string_view name, size_t n_out, size_t n_in, Q4Layout layout,
-                         size_t group_size);
+// Whether the matrix `name` is there in this or the AWQ layout, and the matrix as it is multiplied; `exact`: its values as
+// a Tensor. Errors as below.
+[[nodiscard]] bool has_packed(const WeightMap& weights, std::string_view name, PackedLayout layout);
+Result<WeightMatrix> take_packed(WeightMap& weights, std::string_view name, size_t n_out, size_t n_in,
+                                 const PackedConfig& config, bool exact);
 
 // Errors of both: kNotFound, kDtypeMismatch and kShapeMismatch, naming the tensor; kNonFinite when a scale is NaN, infinite
 // or beyond what 16 bits hold. group_size 0 stands for one group a row.

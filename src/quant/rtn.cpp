@@ -10,38 +10,45 @@
 namespace sutra {
 namespace {
 
-constexpr float kLevels = 15.0f;
 constexpr float kSmallestRange = 1e-5f;
 
 // std::nearbyint in the default mode: half to even.
-float level(float value) { return std::clamp(std::nearbyint(value), 0.0f, kLevels); }
+float level(float value, float levels) { return std::clamp(std::nearbyint(value), 0.0f, levels); }
 
 struct GroupScale {
   float scale;
   float zero;
 };
 
-GroupScale choose_scale(std::span<const float> group, RtnRange range, float limit) {
+GroupScale choose_scale(std::span<const float> group, const RoundingFormat& format, RtnRange range, float limit) {
   auto [low, high] = std::ranges::minmax(group);
+  if (format.bits == 8) {
+    const float largest = std::min(std::max(-low, high), limit);
+    return {f16_to_f32(f32_to_f16(std::max(largest, kSmallestRange) / 127.0f)), 128.0f};
+  }
+  const float levels = format.levels();
   if (range == RtnRange::kWithZero) {
     low = std::min(low, 0.0f);
     high = std::max(high, 0.0f);
   }
   low = std::max(low, -limit);
   high = std::min(high, limit);
-  const float scale = std::max(high - low, kSmallestRange) / kLevels;
-  return {scale, level(-std::nearbyint(low / scale))};
+  const float scale = std::max(high - low, kSmallestRange) / levels;
+  return {scale, level(-std::nearbyint(low / scale), levels)};
 }
 
 }  // namespace
 
-Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_in, size_t group_size, RtnRange range,
-                        std::span<const float> limits, ThreadPool* pool) {
+Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_in, const RoundingFormat& format,
+                        std::span<const float> limits, ThreadPool* pool, RtnRange range) {
   SUTRA_ASSERT(weights.size() == n_out * n_in);
   Q4Integers out;
   out.n_rows = n_out;
   out.n_cols = n_in;
+  const size_t group_size = format.group_size;
+  const float levels = format.levels();
   out.group_size = group_size;
+  out.bits = format.bits == 8 ? 8 : 4;  // 3 bits lie in 4
   const size_t n_groups = out.n_groups();
   SUTRA_ASSERT(limits.empty() || limits.size() == n_out * n_groups);
   out.nibbles.resize(n_out * n_in);
@@ -52,9 +59,9 @@ Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_i
       const size_t first = group / n_groups * n_in + group % n_groups * group_size;
       const auto source = weights.subspan(first, std::min(group_size, n_in - group % n_groups * group_size));
       const float limit = limits.empty() ? std::numeric_limits<float>::infinity() : limits[group];
-      const auto [scale, zero] = choose_scale(source, range, limit);
+      const auto [scale, zero] = choose_scale(source, format, range, limit);
       for (size_t k = 0; k < source.size(); ++k) {
-        out.nibbles[first + k] = static_cast<uint8_t>(level(std::nearbyint(source[k] / scale) + zero));
+        out.nibbles[first + k] = static_cast<uint8_t>(level(std::nearbyint(source[k] / scale) + zero, levels));
       }
       out.zeros[group] = static_cast<uint8_t>(zero);
       out.scales[group] = f32_to_f16(scale);

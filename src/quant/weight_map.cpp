@@ -22,6 +22,11 @@ std::optional<std::string_view> matrix_of(std::string_view name, std::string_vie
   return name.substr(0, name.size() - part.size());
 }
 
+std::unexpected<Error> no_multiple_of_8(std::string_view name, size_t n_out) {
+  return fail(ErrorCode::kShapeMismatch, "matrix '", printable(name), "' has ", n_out,
+              " outputs; the AWQ layout needs a multiple of 8");
+}
+
 bool is_like(const Tensor* tensor, Dtype dtype, const Shape& shape) {
   return tensor != nullptr && tensor->dtype() == dtype && tensor->shape() == shape;
 }
@@ -81,28 +86,41 @@ Result<WeightMatrix> WeightMap::take_matrix(std::string_view name, size_t n_out,
 }
 
 Result<Q4Matrix> WeightMap::take_awq(std::string_view name, size_t n_out, size_t n_in, size_t group_size) {
-  if (!awq_can_hold(n_out)) {
-    return fail(ErrorCode::kShapeMismatch, "matrix '", printable(name), "' has ", n_out,
-                " outputs; the AWQ layout needs a multiple of 8");
-  }
-  AwqTensors parts;
+  if (!awq_can_hold(n_out)) return no_multiple_of_8(name, n_out);
   const auto found = packed_.find(name);
-  if (found == packed_.end()) {
-    SUTRA_ASSIGN(parts.qweight, take(concat(name, kQweight), {Dtype::kI32}, awq_qweight_shape(n_out, n_in)));
-  } else {
+  if (found != packed_.end()) {
     const Q4Matrix& matrix = found->second.matrix;
-    SUTRA_ASSERT(matrix.group_size() == group_size);
+    group_size = matrix.group_size();
     if (matrix.n_rows() != n_out || matrix.n_cols() != n_in) {
       return fail(ErrorCode::kShapeMismatch, "tensor '", printable(name), kQweight, "': expected shape ",
                   awq_qweight_shape(n_out, n_in).to_string(), ", found ",
                   awq_qweight_shape(matrix.n_rows(), matrix.n_cols()).to_string());
     }
     if (found->second.has_groups) return std::move(packed_.extract(found).mapped().matrix);
+    // They are not there, or do not fit what was packed: which of the two, this says.
+    SUTRA_TRY(take(concat(name, kQzeros), {Dtype::kI32}, awq_qzeros_shape(n_out, n_in, group_size)));
+    SUTRA_TRY(take(concat(name, kScales), {Dtype::kF16}, awq_scales_shape(n_out, n_in, group_size)));
+    SUTRA_ASSERT(false);  // with two such parts it would have its groups
   }
-  SUTRA_ASSIGN(parts.qzeros, take(concat(name, kQzeros), {Dtype::kI32}, awq_qzeros_shape(n_out, n_in, group_size)));
-  SUTRA_ASSIGN(parts.scales, take(concat(name, kScales), {Dtype::kF16}, awq_scales_shape(n_out, n_in, group_size)));
-  SUTRA_ASSERT(found == packed_.end());  // with two such parts it would have its groups
-  return repack_awq(parts, n_out, n_in, group_size, name);
+  SUTRA_ASSIGN(const AwqTensors parts, take_awq_parts(name, n_out, n_in, group_size, 4));
+  return repack_awq(parts, n_out, n_in, parts.group_size, name);
+}
+
+Result<AwqTensors> WeightMap::take_awq_parts(std::string_view name, size_t n_out, size_t n_in, size_t group_size,
+                                             int bits) {
+  if (!awq_can_hold(n_out)) return no_multiple_of_8(name, n_out);
+  AwqTensors parts;
+  parts.group_size = group_size;
+  for (const size_t other : {size_t{32}, size_t{64}, size_t{128}}) {
+    const bool fits = is_like(tensors_.find(concat(name, kScales)), Dtype::kF16, awq_scales_shape(n_out, n_in, other));
+    if (fits && div_up(n_in, other) != div_up(n_in, group_size)) parts.group_size = other;
+  }
+  const Shape zeros = awq_qzeros_shape(n_out, n_in, parts.group_size, bits);
+  SUTRA_ASSIGN(parts.qweight, take(concat(name, kQweight), {Dtype::kI32}, awq_qweight_shape(n_out, n_in, bits)));
+  SUTRA_ASSIGN(parts.qzeros, take(concat(name, kQzeros), {Dtype::kI32}, zeros));
+  SUTRA_ASSIGN(parts.scales,
+               take(concat(name, kScales), {Dtype::kF16}, awq_scales_shape(n_out, n_in, parts.group_size)));
+  return parts;
 }
 
 Status WeightMap::rename(std::string_view from, std::string_view to) {
@@ -168,14 +186,24 @@ Status WeightMap::complete(std::string_view part) {
   return {};
 }
 
+WeightSink::WeightSink(WeightMap& out, std::optional<PackedConfig> packed, bool packs_blocks)
+    : out_(out), plain_(out.tensors_), packs_blocks_(packs_blocks) {
+  if (packed && packed->layout == PackedLayout::kAwqGemm && packed->bits == 4) awq_ = std::move(packed);
+}
+
+size_t WeightSink::group_size_of(std::string_view qweight) const {
+  const auto other = awq_->other_group_sizes.find(*matrix_of(qweight, kQweight));
+  return other == awq_->other_group_sizes.end() ? awq_->group_size : other->second;
+}
+
 // Two dimensions of words, and no matrix that grows by being packed: one of few rows or columns would, and its size is
 // only what the file says.
 bool WeightSink::can_pack_awq(const TensorEntry& entry) const {
-  if (!awq_group_size_ || !entry.name.ends_with(kQweight)) return false;
+  if (!awq_ || !entry.name.ends_with(kQweight)) return false;
   if (entry.dtype != Dtype::kI32 || entry.shape.n_dims() != 2) return false;
   const auto n_out = checked_mul(entry.shape[1], 8);
   if (!n_out || !fits_size_t(*n_out) || !fits_size_t(entry.shape[0])) return false;
-  const auto packed_bytes = kernels::q4_packed_bytes(*n_out, entry.shape[0], *awq_group_size_);
+  const auto packed_bytes = kernels::q4_packed_bytes(*n_out, entry.shape[0], group_size_of(entry.name));
   return packed_bytes && *packed_bytes / 2 <= entry.end - entry.begin;
 }
 
@@ -202,7 +230,7 @@ Status WeightSink::begin(const TensorEntry& entry) {
   }
   if (can_pack_awq(entry)) {
     const auto n_out = static_cast<size_t>(entry.shape[1] * 8);
-    SUTRA_ASSIGN(packer_, AwqPacker::create(n_out, static_cast<size_t>(entry.shape[0]), *awq_group_size_));
+    SUTRA_ASSIGN(packer_, AwqPacker::create(n_out, static_cast<size_t>(entry.shape[0]), group_size_of(entry.name)));
     return {};
   }
   if (can_pack_blocks(entry)) {
@@ -237,7 +265,7 @@ Status WeightSink::end(const TensorEntry& entry) {
   } else {
     SUTRA_TRY(plain_.end(entry));
   }
-  return awq_group_size_ ? out_.complete(entry.name) : Status();
+  return awq_ ? out_.complete(entry.name) : Status();
 }
 
 }  // namespace sutra

@@ -14,8 +14,10 @@
 #include "base/error.h"
 #include "io/tensor_map.h"
 #include "io/tensor_sink.h"
+#include "quant/awq_format.h"
 #include "quant/awq_packer.h"
 #include "quant/block_packer.h"
+#include "quant/packed_config.h"
 #include "quant/q4_matrix.h"
 #include "quant/q8_matrix.h"
 
@@ -44,8 +46,11 @@ class WeightMap {
   // (quant/block_packer.h), and floats too, in 8 bits, where the model has any quantised matrix: what its maker left in
   // float is small, and multiplied fastest in the form of the others. kNonFinite.
   Result<WeightMatrix> take_matrix(std::string_view name, size_t n_out, size_t n_in, bool exact);
-  // The matrix [n_out, n_in] of `name`.qweight, .qzeros and .scales. kNonFinite when a scale is NaN or infinite.
+  // The matrix [n_out, n_in] of `name`.qweight, .qzeros and .scales, in groups of `group_size` or, where the shape of the
+  // scales says so, another of the kernels' sizes. kNonFinite when a scale is NaN or infinite.
   Result<Q4Matrix> take_awq(std::string_view name, size_t n_out, size_t n_in, size_t group_size);
+  // Its three parts as they are. Precondition: they were not packed on their way in; those of 8 bits never are.
+  Result<AwqTensors> take_awq_parts(std::string_view name, size_t n_out, size_t n_in, size_t group_size, int bits);
 
   // From here on floats are packed in 8 bits whatever else there is: for those who run a model to measure it.
   void pack_floats() { has_quantized_ = true; }
@@ -81,10 +86,9 @@ class WeightMap {
 // each other stay as they are, for take_awq to say what is wrong with them.
 class WeightSink final : public TensorSink {
  public:
-  // Without a group size nothing of AWQ is packed. Those who want a model exactly want its blocks as they are. `out`
-  // must outlive the sink.
-  WeightSink(WeightMap& out, std::optional<size_t> awq_group_size, bool packs_blocks = true)
-      : out_(out), plain_(out.tensors_), awq_group_size_(awq_group_size), packs_blocks_(packs_blocks) {}
+  // AWQ's matrices of 4 bits are packed where `packed` says that there are some; the other layouts when the model takes
+  // its matrices. Those who want a model exactly want its blocks as they are. `out` must outlive the sink.
+  WeightSink(WeightMap& out, std::optional<PackedConfig> packed, bool packs_blocks = true);
 
   // Blocks of these names come as they are: somebody moves their elements before they are packed.
   void keep(std::vector<std::string> names);
@@ -96,11 +100,12 @@ class WeightSink final : public TensorSink {
 
  private:
   [[nodiscard]] bool can_pack_awq(const TensorEntry& entry) const;
+  [[nodiscard]] size_t group_size_of(std::string_view qweight) const;
   [[nodiscard]] bool can_pack_blocks(const TensorEntry& entry) const;
 
   WeightMap& out_;
   TensorMapSink plain_;
-  std::optional<size_t> awq_group_size_;
+  std::optional<PackedConfig> awq_;
   bool packs_blocks_;
   std::vector<std::string> kept_;    // sorted
   std::optional<AwqPacker> packer_;  // while a qweight is being read

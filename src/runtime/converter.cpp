@@ -60,16 +60,16 @@ uint32_t file_type(Dtype dtype) {
 
 }  // namespace
 
-// The matrices in 4 bits become floats, in two bytes where that is what the result has at most.
+// The packed matrices become floats, in two bytes where that is what the result has at most.
 Status Converter::unpack(Dtype dtype) {
   constexpr std::string_view kSuffix = ".weight";
   for (const Parameter& parameter : parameters(model_.config)) {
     const std::string name = parameter.name.substr(0, parameter.name.size() - kSuffix.size());
     const PackedConfig& packed = *model_.config.packed;
-    if (!parameter.name.ends_with(kSuffix) || !has_q4(model_.weights, name, packed.layout)) continue;
+    if (!parameter.name.ends_with(kSuffix) || !has_packed(model_.weights, name, packed.layout)) continue;
     const auto n_out = static_cast<size_t>(parameter.shape[0]), n_in = static_cast<size_t>(parameter.shape[1]);
-    SUTRA_ASSIGN(const Q4Matrix matrix, take_q4(model_.weights, name, n_out, n_in, packed.layout, packed.group_size));
-    SUTRA_ASSIGN(Tensor values, widen(matrix));
+    SUTRA_ASSIGN(WeightMatrix matrix, take_packed(model_.weights, name, n_out, n_in, packed, true));
+    Tensor values = std::get<Tensor>(std::move(matrix));
     if (dtype != Dtype::kF32) {
       SUTRA_ASSIGN(values, to_f16(values));
     }

@@ -79,10 +79,8 @@ Status ModelLoader::begin_file(std::string_view name, uint64_t size_bytes) {
   if (file_) return fail(ErrorCode::kInvalidArgument, "file '", name, "' begins before the one before it has ended");
   if (!weights_) {
     weights_ = std::make_unique<WeightMap>();
-    // The other layouts are packed when the model takes its matrices.
-    const bool is_awq = config_ && config_->packed && config_->packed->layout == Q4Layout::kAwqGemm;
-    const std::optional<size_t> group_size = is_awq ? std::optional(config_->packed->group_size) : std::nullopt;
-    weight_sink_ = std::make_unique<WeightSink>(*weights_, group_size, !options_.exact && !options_.weights_only);
+    const std::optional<PackedConfig> packed = config_ ? config_->packed : std::nullopt;
+    weight_sink_ = std::make_unique<WeightSink>(*weights_, packed, !options_.exact && !options_.weights_only);
     inventory_ = std::make_unique<ModelInventory>(*weight_sink_);
   }
   file_ = std::make_unique<TensorFile>(std::string(name), size_bytes, *inventory_);
@@ -168,7 +166,7 @@ Result<std::shared_ptr<const Engine>> ModelLoader::finish() {
   ModelInfo& info = engine->info_;
   info.architecture = config_->architecture_name();
   info.quantization = inventory_->quantization(config_->packed);
-  info.n_parameters = inventory_->n_parameters();
+  info.n_parameters = inventory_->n_parameters(config_->packed);
   info.n_layer = config_->n_layer();
   info.n_embd = config_->n_embd();
   info.vocab_size = config_->vocab_size();

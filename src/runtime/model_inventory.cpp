@@ -48,7 +48,8 @@ std::string ModelInventory::quantization(const std::optional<PackedConfig>& pack
   const Record* largest = nullptr;
   for (const auto& [name, record] : records_) {
     if (packed && is_words(name)) {
-      return packed->group_size == 0 ? "4-bit, one group a row" : concat("4-bit, group ", packed->group_size);
+      return packed->group_size == 0 ? "4-bit, one group a row"
+                                     : concat(packed->bits, "-bit, group ", packed->group_size);
     }
     if (largest == nullptr || record.n_bytes > largest->n_bytes) largest = &record;
   }
@@ -62,11 +63,12 @@ std::string ModelInventory::quantization(const std::optional<PackedConfig>& pack
   }
 }
 
-uint64_t ModelInventory::n_parameters() const {
+uint64_t ModelInventory::n_parameters(const std::optional<PackedConfig>& packed) const {
+  const uint64_t per_word = packed && packed->bits == 8 ? 4 : 8;
   uint64_t n = 0;
   for (const auto& [name, record] : records_) {
     if (is_beside_words(name)) continue;
-    n += record.shape.n_elements() * (is_words(name) ? 8 : 1);
+    n += record.shape.n_elements() * (is_words(name) ? per_word : 1);
   }
   return n;
 }

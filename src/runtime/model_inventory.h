@@ -28,7 +28,7 @@ class ModelInventory final : public TensorSink {
   // "4-bit, group 128" if any matrix is in the AWQ layout, else the dtype of the largest tensor.
   [[nodiscard]] std::string quantization(const std::optional<PackedConfig>& packed) const;
   // Weights of the unquantised model.
-  [[nodiscard]] uint64_t n_parameters() const;
+  [[nodiscard]] uint64_t n_parameters(const std::optional<PackedConfig>& packed) const;
 
  private:
   struct Record {

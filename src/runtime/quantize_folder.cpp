@@ -10,9 +10,9 @@ namespace {
 constexpr uint64_t kMaxTextBytes = uint64_t{1} << 30;
 
 Result<Sequences> read_sequences(const std::string& model, const QuantizeFolderOptions& options) {
-  if (options.quantize.method != QuantizeOptions::Method::kAwq) return Sequences();
+  if (options.quantize.method == QuantizeOptions::Method::kRtn) return Sequences();
   if (options.calibration_path.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "AWQ needs a calibration text");
+    return fail(ErrorCode::kInvalidArgument, "this method needs a calibration text");
   }
   SUTRA_ASSIGN(const text::Tokenizer tokenizer,
                load_tokenizer(options.tokenizer_path.empty() ? model : options.tokenizer_path));

@@ -13,6 +13,7 @@
 #include "model/parameters.h"
 #include "model/quantizable.h"
 #include "quant/awq_format.h"
+#include "quant/gptq.h"
 #include "quant/rtn.h"
 #include "runtime/published_model.h"
 
@@ -22,6 +23,8 @@ namespace {
 constexpr std::string_view kWeight = ".weight";
 // Rows of a matrix that its error is measured on.
 constexpr size_t kMeasuredRows = 64;
+constexpr size_t kEmbeddingGroupSize = 32;
+
 Result<Tensor> clone(const Tensor& source) {
   SUTRA_ASSIGN(Tensor copy, Tensor::create(source.dtype(), source.shape(), Contents::kUndefined));
   std::ranges::copy(source.bytes(), copy.bytes().begin());
@@ -100,6 +103,9 @@ Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, S
   if (!kernels::q4_group_size_supported(options.group_size)) {
     return fail(ErrorCode::kInvalidArgument, "the group size must be 32, 64 or 128, found ", options.group_size);
   }
+  if (options.bits != 3 && options.bits != 4 && options.bits != 8) {
+    return fail(ErrorCode::kInvalidArgument, "the bits must be 3, 4 or 8, found ", options.bits);
+  }
   if (model.config.packed) return fail(ErrorCode::kInvalidArgument, "the model is quantised already");
   Quantizer quantizer(std::move(model), options, n_threads);
   size_t n_rows = 0;
@@ -113,7 +119,7 @@ Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, S
     n_rows += ids.size();
   }
   if (quantizer.calibrates() && n_rows == 0) {
-    return fail(ErrorCode::kInvalidArgument, "AWQ needs calibration text");
+    return fail(ErrorCode::kInvalidArgument, "this method needs calibration text");
   }
   quantizer.sequences_ = std::move(sequences);
   quantizer.report_.n_calibration_tokens = n_rows;
@@ -126,7 +132,6 @@ Status Quantizer::make_plans() {
   const std::vector<std::string> names = quantizable_linears(model_.config);
   const std::set<std::string> linears(names.begin(), names.end());
   const bool tied = outer_names(model_.config).tied;
-  const size_t group_size = options_.group_size;
   SUTRA_TRY(check_publishable(model_));
   bool is_before = true;  // the layers
   for (const Parameter& parameter : parameters(model_.config)) {
@@ -145,6 +150,12 @@ Status Quantizer::make_plans() {
                                    ? parameter.name.substr(0, parameter.name.size() - kWeight.size())
                                    : parameter.name;
     const Shape& shape = parameter.shape;
+    plan.format = {options_.bits, options_.group_size};
+    // Rows of an embedding are looked up, not multiplied: their errors do not average out, and smaller groups cost no time.
+    if (!tied && parameter.name == concat(outer_names(model_.config).embeddings, kWeight)) {
+      plan.format.group_size = std::min(options_.group_size, kEmbeddingGroupSize);
+    }
+    const size_t group_size = plan.format.group_size;
     if (!linears.contains(linear) || shape.n_dims() != 2) {
       plan.kept_because = "small or sensitive";
     } else if (!awq_can_hold(static_cast<size_t>(shape[0]))) {
@@ -177,8 +188,10 @@ Status Quantizer::make_plans() {
     }
     const auto n_out = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
     const std::string written = plan.written_name.substr(0, plan.written_name.size() - kWeight.size());
-    specs_.push_back({written + ".qweight", Dtype::kI32, awq_qweight_shape(n_out, n_in)});
-    specs_.push_back({written + ".qzeros", Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size)});
+    const size_t group_size = plan.format.group_size;
+    const int bits = file_bits();
+    specs_.push_back({written + ".qweight", Dtype::kI32, awq_qweight_shape(n_out, n_in, bits)});
+    specs_.push_back({written + ".qzeros", Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size, bits)});
     specs_.push_back({written + ".scales", Dtype::kF16, awq_scales_shape(n_out, n_in, group_size)});
   }
   order_for_alignment(specs_);
@@ -187,14 +200,19 @@ Status Quantizer::make_plans() {
 
 Status Quantizer::plan_files(Companions companions) {
   SUTRA_ASSIGN(JsonObject config, published_config(model_));
-  std::string kept;
+  std::string kept, others;
   for (const Plan& plan : plans_) {
-    if (!plan.linear.empty() || plan.shape.n_dims() != 2) continue;
-    kept += concat(kept.empty() ? "" : ", ", json_quote(plan.written_name));
+    if (plan.linear.empty()) {
+      if (plan.shape.n_dims() == 2) kept += concat(kept.empty() ? "" : ", ", json_quote(plan.written_name));
+    } else if (plan.format.group_size != options_.group_size) {
+      const std::string written = plan.written_name.substr(0, plan.written_name.size() - kWeight.size());
+      others += concat(others.empty() ? "" : ", ", json_quote(written), ": ", plan.format.group_size);
+    }
   }
-  SUTRA_TRY(config.override_value(
-      concat(R"(quantization_config={"quant_method": "awq", "version": "gemm", "bits": 4, "group_size": )",
-             options_.group_size, R"(, "zero_point": true, "modules_to_not_convert": [)", kept, "]}")));
+  if (!others.empty()) others = concat(R"(, "group_sizes": {)", others, "}");
+  SUTRA_TRY(config.override_value(concat(R"(quantization_config={"quant_method": "awq", "version": "gemm", "bits": )",
+                                         file_bits(), R"(, "group_size": )", options_.group_size, others,
+                                         R"(, "zero_point": true, "modules_to_not_convert": [)", kept, "]}")));
   files_beside_ = files_beside_model(config.text(), std::move(companions), model_.tokenizer);
   return {};
 }
@@ -208,8 +226,9 @@ std::vector<ScaleGroup> Quantizer::groups_of(size_t stage) const {
   return is_head(stage) ? head_scale_groups(model_.config) : scale_groups(model_.config, stage - 1);
 }
 
-// A linear that is not quantised keeps its input as it is, and so do those that share it.
+// The scales are AWQ's. A linear that is not quantised keeps its input as it is, and so do those that share it.
 bool Quantizer::is_scaled(const ScaleGroup& group) const {
+  if (options_.method != QuantizeOptions::Method::kAwq) return false;
   return std::ranges::none_of(group.linears, [&](const std::string& name) { return plan_of(name).linear.empty(); });
 }
 
@@ -427,7 +446,7 @@ Status Quantizer::drop_part() {
       const auto source = matrix.weights.subspan(row * n_in, n_in);
       rows.insert(rows.end(), source.begin(), source.end());
     }
-    const double error = output_error({&matrix, 1}, {}, format(), kMeasuredRows);
+    const double error = output_error({&matrix, 1}, {}, plan->format, kMeasuredRows);
     const double whole = mean_square_output(rows, *input);
     stage.errors_rtn[plan->linear] = whole > 0 ? std::sqrt(error / whole) : 0;
   }
@@ -444,7 +463,7 @@ Status Quantizer::search_group(size_t index) {
     if (input == nullptr) return fail(ErrorCode::kInternal, "the input of '", linear, "' was not measured");
     matrices.push_back({weight.as<float>(), static_cast<size_t>(weight.shape()[0]), input});
   }
-  const ScaleChoice choice = search_scales(matrices, group.tied, format(), *pool_);
+  const ScaleChoice choice = search_scales(matrices, group.tied, plan_of(group.linears.front()).format, *pool_);
   for (const std::string& linear : group.linears) stage.scaled[linear] = {choice.ratio(), choice.duo};
   SUTRA_TRY(apply_scales(group, choice.s, stage.weights));
   // Each input once, whoever shares it.
@@ -461,19 +480,21 @@ Status Quantizer::quantize(const Plan& plan) {
   const auto n_out = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
   const Tensor wide = std::move(stage.weights.extract(plan.name).mapped());
   const InputStatistics* const input = input_of(plan.linear);
+  const CalibratedMatrix matrix{wide.as<float>(), n_out, input};
   std::vector<float> limits;
-  if (calibrates()) {
-    limits = search_limits({wide.as<float>(), n_out, input}, format(), *pool_);
-  }
-  const Q4Integers quantised =
-      quantize_rtn(wide.as<float>(), n_out, n_in, options_.group_size, RtnRange::kWithZero, limits, pool_.get());
+  // With 255 steps nothing is gained by cutting.
+  if (calibrates() && plan.format.bits < 8) limits = search_limits(matrix, plan.format, *pool_);
+  const bool is_gptq = options_.method == QuantizeOptions::Method::kGptq && input != nullptr;
+  const Q4Integers quantised = is_gptq ? quantize_gptq(matrix, plan.format, limits, *pool_)
+                                       : quantize_rtn(matrix.weights, n_out, n_in, plan.format, limits, pool_.get());
   SUTRA_ASSIGN(AwqTensors packed, to_awq(quantised));
 
   QuantizedTensor report;
   report.name = plan.written_name;
   report.bytes_before = plan.bytes_before;
   report.bytes_after = packed.qweight.bytes().size() + packed.qzeros.bytes().size() + packed.scales.bytes().size();
-  report.bits = 4;
+  report.bits = plan.format.bits;
+  report.group_size = plan.format.group_size;
   report.error = relative_error(quantised, wide.as<float>(), input);
   const auto error_rtn = stage.errors_rtn.find(plan.linear);
   report.error_rtn = error_rtn != stage.errors_rtn.end() ? error_rtn->second : report.error;
@@ -481,7 +502,7 @@ Status Quantizer::quantize(const Plan& plan) {
     report.ratio = scaled->second.ratio;
     report.duo = scaled->second.duo;
   }
-  report.cut = share_cut(limits, wide.as<float>(), n_in, options_.group_size);
+  report.cut = share_cut(limits, wide.as<float>(), n_in, plan.format.group_size);
   float_bytes_ += plan.shape.n_elements() * sizeof(float);
   packed_bytes_ += report.bytes_after;
   add_to_report(std::move(report));

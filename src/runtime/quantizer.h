@@ -25,15 +25,18 @@
 namespace sutra {
 
 struct QuantizeOptions {
-  enum class Method : uint8_t { kAwq, kRtn };
+  // Scales and ranges searched (AWQ); rounded to nearest; errors made up for (GPTQ).
+  enum class Method : uint8_t { kAwq, kRtn, kGptq };
   Method method = Method::kAwq;
+  int bits = 4;  // 3, to compare: it takes the room of 4; 4; or 8
   size_t group_size = 128;
 };
 
 struct QuantizedTensor {
   std::string name;
   uint64_t bytes_before = 0, bytes_after = 0;
-  int bits = 0;  // 4, or the bits of the dtype it kept
+  int bits = 0;           // of a weight, or of the dtype it kept
+  size_t group_size = 0;  // of quantised ones
   // Error of the output over the output, both rms on calibration inputs: rounded to nearest, and as it is written. Where no
   // input was measured both are the latter, for inputs of equal variance.
   double error_rtn = 0, error = 0;
@@ -55,7 +58,8 @@ struct QuantizeReport {
 class Quantizer {
  public:
   // `model` is of a loader with LoadOptions::weights_only; `sequences` are empty for kRtn. kInvalidArgument: the model is
-  // quantised already, an id outside of the vocabulary, a group size other than 32, 64, 128, no sequences for kAwq.
+  // quantised already, an id outside of the vocabulary, bits or a group size other than those above, no sequences where the
+  // method needs them.
   // kNotFound: a tensor is missing.
   static Result<Quantizer> create(ModelWeights model, Companions companions, Sequences sequences,
                                   const QuantizeOptions& options, size_t n_threads);
@@ -86,6 +90,7 @@ class Quantizer {
     Shape shape;
     size_t stage = 0;
     std::string linear;  // the name without ".weight", where it is quantised
+    RoundingFormat format;
     std::string kept_because;
     Dtype kept_dtype = Dtype::kF32;
     uint64_t bytes_before = 0;
@@ -94,9 +99,10 @@ class Quantizer {
   Quantizer(ModelWeights model, const QuantizeOptions& options, size_t n_threads);
   Status make_plans();
   Status plan_files(Companions companions);
-  [[nodiscard]] bool calibrates() const { return options_.method == QuantizeOptions::Method::kAwq; }
+  [[nodiscard]] bool calibrates() const { return options_.method != QuantizeOptions::Method::kRtn; }
+  // 3 bits lie in the layout of 4.
+  [[nodiscard]] int file_bits() const { return options_.bits == 8 ? 8 : 4; }
   [[nodiscard]] const Plan& plan_of(const std::string& linear) const;
-  [[nodiscard]] RoundingFormat format() const { return {4, options_.group_size}; }
 
   // The stages: embeddings, each layer, head.
   [[nodiscard]] size_t n_stages() const { return model_.config.n_layer() + 2; }

@@ -48,7 +48,7 @@ Outcome load(std::span<const std::byte> file, size_t chunk_bytes) {
 void load_weights(std::span<const std::byte> file) {
   reset_peak_memory();
   WeightMap weights;
-  WeightSink sink(weights, 32);
+  WeightSink sink(weights, PackedConfig{.group_size = 32});
   SafetensorsStream stream("f", file.size(), sink);
   Status status;
   for (size_t begin = 0; begin < file.size() && status; begin += 61) {

@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "base/half.h"
 #include "support/golden.h"
 
 namespace sutra {
@@ -60,6 +61,36 @@ TEST_CASE("AWQ packing is AutoAWQ's for groups of 64 and 128 and at the edges (s
     const auto path = test::shared_path(concat("golden/awq/", name, "/vectors.safetensors"));
     if (!path) SKIP("needs the shared golden data");
     check_pack(*path, static_cast<size_t>(group_size));
+  }
+}
+
+TEST_CASE("8 bits lie in words as vLLM orders them, and the kernels hold them exactly") {
+  // Outputs 0…7 of two inputs; the third byte of a word is output 1, the second output 2.
+  Q4Integers m;
+  m.n_rows = 8;
+  m.n_cols = 2;
+  m.group_size = 32;
+  m.bits = 8;
+  for (uint8_t row = 0; row < 8; ++row) {
+    m.nibbles.push_back(static_cast<uint8_t>(16 * row + 1));
+    m.nibbles.push_back(255);  // the largest, so that the kernels' scale is this one
+    m.zeros.push_back(128);
+    m.scales.push_back(f32_to_f16(0.5f));
+  }
+  const AwqTensors packed = value_of(to_awq(m));
+  CHECK(packed.qweight.shape() == Shape{2, 2});
+  CHECK(packed.qweight.as<uint32_t>()[0] == 0x31112101u);
+  CHECK(packed.qweight.as<uint32_t>()[1] == 0x71516141u);
+  CHECK(packed.qzeros.as<uint32_t>()[0] == 0x80808080u);
+  const Tensor wide = value_of(widen_awq_bytes(packed, "x"));
+  const Q8Matrix matrix = value_of(repack_awq_bytes(packed, "x"));
+  for (size_t row = 0; row < 8; ++row) {
+    std::array<float, 2> kernel{};
+    kernels::unpack_row_q8(matrix.view(), row, kernel.data());
+    for (const float* values : {wide.as<float>().data() + row * 2, static_cast<const float*>(kernel.data())}) {
+      CHECK(values[0] == 0.5f * (16.0f * static_cast<float>(row) + 1 - 128));
+      CHECK(values[1] == 63.5f);
+    }
   }
 }
 

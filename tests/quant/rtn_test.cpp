@@ -14,7 +14,7 @@ void check_golden(const std::string& path, size_t group_size) {
   TensorMap golden = test::load_tensors(path);
   const Tensor& weight = *golden.find("weight");
   const size_t n_out = weight.shape()[0], n_in = weight.shape()[1];
-  const Q4Integers got = quantize_rtn(weight.as<float>(), n_out, n_in, group_size, RtnRange::kAsIs);
+  const Q4Integers got = quantize_rtn(weight.as<float>(), n_out, n_in, {4, group_size}, {}, nullptr, RtnRange::kAsIs);
   const auto q = golden.find("q")->as<int32_t>();
   for (size_t i = 0; i < q.size(); ++i) {
     if (got.nibbles[i] != q[i]) FAIL("weight " << i << " is " << int{got.nibbles[i]} << ", expected " << q[i]);
@@ -56,7 +56,7 @@ TEST_CASE("no weight is off by more than one step, one-signed groups included") 
     weights[2 * kCols + k] = 0.25f;                       // constant
     weights[3 * kCols + k] = 0.0f;
   }
-  const Q4Integers got = quantize_rtn(weights, kRows, kCols, 32);
+  const Q4Integers got = quantize_rtn(weights, kRows, kCols, {4, 32});
   std::vector<float> row(kCols);
   for (size_t r = 0; r < kRows; ++r) {
     got.dequantize_row(r, row.data());

@@ -79,13 +79,26 @@ TEST_CASE("a matrix is packed the same from pieces of any size, at every edge of
     for (const size_t chunk : {size_t{1}, size_t{7}, row_bytes, 8 * row_bytes, 19 * row_bytes + 3, n_in * row_bytes}) {
       CAPTURE(n_out, n_in, group_size, chunk);
       WeightMap weights;
-      WeightSink sink(weights, group_size);
+      WeightSink sink(weights, PackedConfig{.group_size = group_size});
       for (const Part& part : parts) require_ok(feed(sink, part, chunk));
       CHECK(weights.names() == kAllParts);
       CHECK(is_packed_like(value_of(weights.take_awq("x", n_out, n_in, group_size)), m));
       CHECK(weights.names().empty());
     }
   }
+}
+
+TEST_CASE("a matrix may have groups of its own") {
+  const test::Q4Matrix m = random_matrix(48, 160, 32);
+  WeightMap weights;
+  WeightSink sink(weights, PackedConfig{.group_size = 128, .other_group_sizes = {{"x", 32}}});
+  for (const Part& part : parts_of(m)) require_ok(feed(sink, part));
+  CHECK(is_packed_like(value_of(weights.take_awq("x", 48, 160, 128)), m));
+  // Not packed on its way in: the scales' shape says it.
+  WeightMap plain;
+  WeightSink plain_sink(plain, std::nullopt);
+  for (const Part& part : parts_of(m)) require_ok(feed(plain_sink, part));
+  CHECK(is_packed_like(value_of(plain.take_awq("x", 48, 160, 128)), m));
 }
 
 TEST_CASE("the parts of a matrix may come in any order") {
@@ -95,7 +108,7 @@ TEST_CASE("the parts of a matrix may come in any order") {
   do {
     CAPTURE(order);
     WeightMap weights;
-    WeightSink sink(weights, 32);
+    WeightSink sink(weights, PackedConfig{.group_size = 32});
     for (const size_t i : order) {
       CHECK_FALSE(sink.contains(parts[i].name));
       require_ok(feed(sink, parts[i]));
@@ -112,7 +125,7 @@ TEST_CASE("packing on the way in holds the matrix, eight rows and the small part
   reset_peak_memory();
   const uint64_t before = memory_use().current_bytes;
   WeightMap weights;
-  WeightSink sink(weights, 128);
+  WeightSink sink(weights, PackedConfig{.group_size = 128});
   for (const Part& part : parts) require_ok(feed(sink, part, 1000));
   CHECK(memory_use().current_bytes - before == m.packed.size());
   const size_t small_parts = parts[1].tensor.bytes().size() + parts[2].tensor.bytes().size();
@@ -122,7 +135,7 @@ TEST_CASE("packing on the way in holds the matrix, eight rows and the small part
 TEST_CASE("a matrix too thin to pack without growing is packed when it is taken") {
   const test::Q4Matrix m = random_matrix(8, 3, 32);
   WeightMap weights;
-  WeightSink sink(weights, 32);
+  WeightSink sink(weights, PackedConfig{.group_size = 32});
   for (const Part& part : parts_of(m)) require_ok(feed(sink, part));
   CHECK(weights.names() == kAllParts);
   CHECK(is_packed_like(value_of(weights.take_awq("x", 8, 3, 32)), m));
@@ -141,7 +154,7 @@ TEST_CASE("a matrix is had by stating its shape, and a missing part is named") {
   const auto parts = parts_of(m);
   const auto take_of = [&](std::vector<size_t> which, size_t n_out, size_t n_in) {
     WeightMap weights;
-    WeightSink sink(weights, 32);
+    WeightSink sink(weights, PackedConfig{.group_size = 32});
     for (const size_t i : which) require_ok(feed(sink, parts[i]));
     return weights.take_awq("x", n_out, n_in, 32);
   };
@@ -160,7 +173,7 @@ TEST_CASE("parts of the wrong shape or dtype are named when the matrix is taken,
     auto parts = parts_of(m);
     parts[which].tensor = value_of(Tensor::create(dtype, shape));
     WeightMap weights;
-    WeightSink sink(weights, 32);
+    WeightSink sink(weights, PackedConfig{.group_size = 32});
     for (const Part& part : parts) require_ok(feed(sink, part));
     CHECK(weights.names() == kAllParts);
     return weights.take_awq("x", 32, 64, 32);
@@ -190,7 +203,7 @@ TEST_CASE("a scale that is not finite ends the load by name") {
     parts[2].tensor.as<uint16_t>()[18] = 0xfc00;
     std::swap(parts[last], parts[2]);
     WeightMap weights;
-    WeightSink sink(weights, 32);
+    WeightSink sink(weights, PackedConfig{.group_size = 32});
     Status status;
     for (const Part& part : parts) {
       if (status) status = feed(sink, part);

@@ -271,14 +271,14 @@ TEST_CASE("every architecture is written as safetensors under its published name
   }
 }
 
-TEST_CASE("a model in 4 bits becomes the float model that it stands for") {
-  for (const std::string_view config : {kRwkv7, kMamba, kOthers[4]}) {
-    CAPTURE(config);
+TEST_CASE("a packed model becomes the float model that it stands for") {
+  for (const auto& [config, bits] : {std::pair{kRwkv7, 4}, {kRwkv7, 8}, {kMamba, 4}, {kOthers[4], 4}}) {
+    CAPTURE(config, bits);
     const test::TemporaryFolder folder;
     const std::string model = fresh_model(folder, config);
     const std::string packed = folder.file("packed"), out = folder.file("out");
     QuantizeFolderOptions options;
-    options.quantize = {QuantizeOptions::Method::kRtn, 32};
+    options.quantize = {QuantizeOptions::Method::kRtn, bits, 32};
     value_of(quantize_folder(model, packed, options, [](const Quantizer&) { return true; }));
     value_of(convert_folder(packed, out, as(Format::kSafetensors, Dtype::kF32), go_on));
     CHECK(test::load_engine(out)->info().quantization == "float32");

@@ -58,7 +58,7 @@ Sequences random_sequences() {
 }
 
 Result<Quantizer> make(const std::string& model, Method method, Sequences sequences, size_t group_size = 32) {
-  return Quantizer::create(weights_of(model), Companions(), std::move(sequences), {method, group_size}, 2);
+  return Quantizer::create(weights_of(model), Companions(), std::move(sequences), {method, 4, group_size}, 2);
 }
 
 // Runs it to its end and writes the folder.
@@ -124,6 +124,49 @@ TEST_CASE("AWQ of every architecture loads, and its outputs have less error than
   }
 }
 
+TEST_CASE("8 bits lose less than 4, these less than 3, and GPTQ's rounding less than the nearest one") {
+  for (const std::string_view config : {kConfigs[0], kConfigs[1], kConfigs[4]}) {
+    CAPTURE(config);
+    const test::TemporaryFolder folder;
+    const std::string model = fresh_model(folder, config);
+    const std::vector<float> expected = logits_of(model);
+    const auto error_of = [&](Method method, int bits) {
+      Quantizer quantizer =
+          value_of(Quantizer::create(weights_of(model), Companions(), random_sequences(), {method, bits, 32}, 2));
+      const QuantizeReport report = write(quantizer, folder.file("out"));
+      double error = 0, error_rtn = 0;
+      for (const QuantizedTensor& tensor : report.tensors) {
+        if (!tensor.kept_because.empty()) continue;
+        CHECK(tensor.bits == bits);
+        CHECK(tensor.group_size == 32);
+        CHECK(!tensor.ratio);
+        error += tensor.error;
+        error_rtn += tensor.error_rtn;
+      }
+      if (method == Method::kGptq) CHECK(error < 0.97 * error_rtn);
+      CHECK(report.compression > (bits == 8 ? 3.5 : 6.5));
+      return rms_difference(logits_of(folder.file("out")), expected);
+    };
+    const double of_4 = error_of(Method::kRtn, 4), of_8 = error_of(Method::kRtn, 8), of_3 = error_of(Method::kRtn, 3);
+    CHECK(of_8 < 0.15 * of_4);
+    CHECK(1.5 * of_4 < of_3);
+    CHECK(error_of(Method::kGptq, 4) < 1.5 * of_4);  // as above
+  }
+}
+
+TEST_CASE("an embedding that is only looked up has groups of 32") {
+  const test::TemporaryFolder folder;
+  const std::string model = fresh_model(folder, kConfigs[0]);
+  Quantizer quantizer = value_of(make(model, Method::kRtn, {}, 64));
+  const QuantizeReport report = write(quantizer, folder.file("out"));
+  CHECK(report.tensors.front().name == "model.embeddings.weight");
+  CHECK(report.tensors.front().group_size == 32);
+  CHECK(report.tensors.back().name == "lm_head.weight");
+  CHECK(report.tensors.back().group_size == 64);
+  // Groups of 32 for all differ from this in other matrices only.
+  CHECK(rms_difference(logits_of(folder.file("out")), logits_of(model)) < 0.5);
+}
+
 TEST_CASE("a shorter group at the end, and matrices that no group fits, stay as they are") {
   const test::TemporaryFolder folder;
   const std::string model = fresh_model(folder, kConfigs[1]);  // ffn.value has 96 inputs
@@ -151,12 +194,15 @@ TEST_CASE("what cannot be quantised is refused") {
   CHECK(code_of(make(model, Method::kAwq, {{}, {}})) == ErrorCode::kInvalidArgument);
   CHECK(code_of(make(model, Method::kAwq, {{1, 48}})) == ErrorCode::kInvalidArgument);
   CHECK(code_of(make(model, Method::kAwq, {{-1}})) == ErrorCode::kInvalidArgument);
+  CHECK(code_of(Quantizer::create(weights_of(model), Companions(), {}, {Method::kRtn, 5, 32}, 1)) ==
+        ErrorCode::kInvalidArgument);
+  CHECK(code_of(make(model, Method::kGptq, {})) == ErrorCode::kInvalidArgument);
   CHECK(code_of(make(model, Method::kRtn, {}, 48)) == ErrorCode::kInvalidArgument);
   // Of GGUF files only, and nothing in config.json says them.
   ModelWeights with_factors = weights_of(model);
   Tensor factors = value_of(Tensor::create(Dtype::kF32, {16}));
   test::require_ok(with_factors.weights.insert("rope_freqs.weight", std::move(factors)));
-  CHECK(code_of(Quantizer::create(std::move(with_factors), Companions(), {}, {Method::kRtn, 32}, 1)) ==
+  CHECK(code_of(Quantizer::create(std::move(with_factors), Companions(), {}, {Method::kRtn, 4, 32}, 1)) ==
         ErrorCode::kUnsupported);
   Quantizer rtn = value_of(make(model, Method::kRtn, {}));
   write(rtn, folder.file("rtn"));
@@ -173,7 +219,7 @@ TEST_CASE("weights and activations that are not finite end the work with their n
     test::require_ok(weights.weights.insert(std::string(tensor), std::move(changed)));
     Sequences sequences = method == Method::kAwq ? random_sequences() : Sequences();
     Quantizer quantizer =
-        value_of(Quantizer::create(std::move(weights), Companions(), std::move(sequences), {method, 32}, 1));
+        value_of(Quantizer::create(std::move(weights), Companions(), std::move(sequences), {method, 4, 32}, 1));
     MemorySink sink;
     Status begun = quantizer.begin(sink);
     while (begun) {
@@ -248,7 +294,7 @@ TEST_CASE("quantising that is stopped leaves nothing behind") {
   const test::TemporaryFolder folder;
   const std::string model = fresh_model(folder, kConfigs[0]), out = folder.file("out");
   QuantizeFolderOptions options;
-  options.quantize = {Method::kRtn, 32};
+  options.quantize = {Method::kRtn, 4, 32};
   int n_calls = 0;
   const auto stopped = quantize_folder(model, out, options, [&](const Quantizer&) { return ++n_calls < 9; });
   REQUIRE(!stopped);
