@@ -1,5 +1,5 @@
 // Builds what people use:   node tools/build.mjs [native] [wasm] [package] [web]      (without arguments: all but web)
-//   native: build/sutra    wasm: the five modules in dist/    package: the JavaScript in dist/    web: web/dist
+//   native: build/sutra    wasm: the nine modules in dist/    package: the JavaScript in dist/    web: web/dist
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -14,10 +14,12 @@ import { setup, setupPaths } from './setup.mjs';
 /** @type {Record<Product, import('./setup.mjs').Component[]>} */
 const kNeeds = { native: ['native'], wasm: ['js', 'wasm'], package: ['js'], web: ['js'] };
 
-/** The engine's. */
+/** The engine's and the quantizer's. */
 export const artefacts = ['simd128-st', 'simd128-mt', 'relaxed-st', 'relaxed-mt'];
-/** The artefact in whose build the workshop is made. */
-const kWorkshopPreset = 'simd128-st';
+/** The artefact in whose build the converter is made. */
+const kConverterPreset = 'simd128-st';
+/** All wasm files of the package, without "sutra-". */
+export const modules = [...artefacts, ...artefacts.map((artefact) => `quantizer-${artefact}`), 'converter'];
 const kEngineSources = [
   'CMakeLists.txt',
   'CMakePresets.json',
@@ -50,22 +52,31 @@ async function buildNative() {
 
 async function buildWasm() {
   mkdirSync(join(repoRoot, 'dist'), { recursive: true });
-  const modules = [...artefacts, 'workshop'].map((name) => `dist/sutra-${name}.wasm`);
-  const glue = ['st', 'mt', 'workshop'].map((name) => `dist/sutra-${name}.mjs`);
-  const outputs = [...modules, ...glue];
+  const glue = ['st', 'mt', 'quantizer-st', 'quantizer-mt', 'converter'];
+  const outputs = [
+    ...modules.map((name) => `dist/sutra-${name}.wasm`),
+    ...glue.map((name) => `dist/sutra-${name}.mjs`),
+  ];
   await ifChanged('wasm', [...kEngineSources, 'tools/build.mjs'], outputs, async () => {
     for (const artefact of artefacts) {
       say('build', `wasm artefact ${artefact}`);
       buildTarget(`wasm-${artefact}`, 'sutra_wasm');
-      copyFileSync(artefactFile(artefact, 'wasm'), join(repoRoot, `dist/sutra-${artefact}.wasm`));
+      buildTarget(`wasm-${artefact}`, 'sutra_quantizer');
+      for (const name of [artefact, `quantizer-${artefact}`])
+        copyFileSync(moduleFile(artefact, name, 'wasm'), join(repoRoot, `dist/sutra-${name}.wasm`));
     }
-    await buildGlue('st');
-    await buildGlue('mt');
-    say('build', 'wasm module workshop');
-    buildTarget(`wasm-${kWorkshopPreset}`, 'sutra_workshop');
-    copyFileSync(workshopFile('wasm'), join(repoRoot, 'dist/sutra-workshop.wasm'));
-    const code = hideFiles('sutra-workshop', await minified(readFileSync(workshopFile('mjs'), 'utf8')), 0);
-    writeFileSync(join(repoRoot, 'dist/sutra-workshop.mjs'), code);
+    for (const kind of /** @type {const} */ (['', 'quantizer-'])) {
+      await buildGlue(kind, 'st');
+      await buildGlue(kind, 'mt');
+    }
+    say('build', 'wasm module converter');
+    buildTarget(`wasm-${kConverterPreset}`, 'sutra_converter');
+    copyFileSync(moduleFile(kConverterPreset, 'converter', 'wasm'), join(repoRoot, 'dist/sutra-converter.wasm'));
+    const glueCode = readFileSync(moduleFile(kConverterPreset, 'converter', 'mjs'), 'utf8');
+    writeFileSync(
+      join(repoRoot, 'dist/sutra-converter.mjs'),
+      hideFiles('sutra-converter', await minified(glueCode), 0),
+    );
   });
 }
 
@@ -75,29 +86,29 @@ async function minified(code) {
   return (await transform(code, { minify: true, format: 'esm', target: 'es2022' })).code;
 }
 
-/** @param {'st' | 'mt'} threads */
-async function buildGlue(threads) {
+/**
+ * @param {'' | 'quantizer-'} kind
+ * @param {'st' | 'mt'} threads
+ */
+async function buildGlue(kind, threads) {
   const code = (/** @type {string} */ simd) => {
     // Without the artefact's name: esbuild chooses short names by how often letters occur, in file names too.
-    const named = readFileSync(artefactFile(`${simd}-${threads}`, 'mjs'), 'utf8');
-    return minified(named.replaceAll(`sutra-${simd}-`, 'sutra-'));
+    const artefact = `${simd}-${threads}`;
+    const named = readFileSync(moduleFile(artefact, kind + artefact, 'mjs'), 'utf8');
+    return minified(named.replaceAll(`sutra-${kind}${simd}-`, `sutra-${kind}`));
   };
   // Shared after minifying, which would drop the comments for bundlers.
-  const shared = shareGlue(threads, { simd128: await code('simd128'), relaxed: await code('relaxed') });
-  writeFileSync(join(repoRoot, `dist/sutra-${threads}.mjs`), shared);
+  const shared = shareGlue(kind + threads, { simd128: await code('simd128'), relaxed: await code('relaxed') });
+  writeFileSync(join(repoRoot, `dist/sutra-${kind}${threads}.mjs`), shared);
 }
 
 /**
- * @param {string} artefact
+ * @param {string} artefact in whose build it is made
+ * @param {string} name
  * @param {'wasm' | 'mjs'} kind
  */
-function artefactFile(artefact, kind) {
-  return join(repoRoot, `build/wasm-${artefact}/bindings/wasm/sutra-${artefact}.${kind}`);
-}
-
-/** @param {'wasm' | 'mjs'} kind */
-function workshopFile(kind) {
-  return join(repoRoot, `build/wasm-${kWorkshopPreset}/bindings/wasm/sutra-workshop.${kind}`);
+function moduleFile(artefact, name, kind) {
+  return join(repoRoot, `build/wasm-${artefact}/bindings/wasm/sutra-${name}.${kind}`);
 }
 
 async function buildPackage() {

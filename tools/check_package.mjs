@@ -1,7 +1,7 @@
 // Holds dist/ to what package.json promises, and each artefact to the instruction set in its name.   node tools/check_package.mjs
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { artefacts } from './build.mjs';
+import { modules } from './build.mjs';
 import { capture, onPath, repoRoot, runMain } from './lib/run.mjs';
 import { setupPaths } from './setup.mjs';
 
@@ -17,7 +17,7 @@ export function checkPackage() {
   for (const path of [...promised, manifest.types, ...manifest.files, ...manifest.sideEffects]) {
     if (!existsSync(join(repoRoot, path))) problems.push(`package.json names ${path}, which does not exist`);
   }
-  for (const artefact of [...artefacts, 'workshop']) problems.push(...checkArtefact(artefact));
+  for (const artefact of modules) problems.push(...checkArtefact(artefact));
   return problems;
 }
 
@@ -28,7 +28,7 @@ function checkArtefact(artefact) {
   const text = capture(disassembler(), [path]);
   if (text === null) return [`dist/sutra-${artefact}.wasm cannot be disassembled`];
   const problems = [];
-  const isRelaxed = artefact.startsWith('relaxed');
+  const isRelaxed = artefact.includes('relaxed');
   const isShared = artefact.endsWith('mt');
   if (text.includes('relaxed') !== isRelaxed)
     problems.push(`sutra-${artefact}.wasm: relaxed SIMD ${isRelaxed ? 'missing' : 'inside'}`);

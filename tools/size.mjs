@@ -2,11 +2,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { artefacts } from './build.mjs';
+import { modules } from './build.mjs';
 import { repoRoot, runMain } from './lib/run.mjs';
 
 const kWasmBytes = 1_000_000;
 const kWasmGzipBytes = 350_000;
+/** It runs models and has the search besides; fetched by those who quantise. */
+const kQuantizerGzipBytes = 400_000;
 const kJsGzipBytes = 25_000;
 
 /** @typedef {{what: string, bytes: number, limit: number}} Row */
@@ -23,10 +25,11 @@ function measure(name) {
 export function measureSizes() {
   /** @type {Row[]} */
   const rows = [];
-  for (const name of [...artefacts, 'workshop']) {
+  for (const name of modules) {
     const { bytes, gzip } = measure(`sutra-${name}.wasm`);
     rows.push({ what: `sutra-${name}.wasm`, bytes, limit: kWasmBytes });
-    rows.push({ what: `sutra-${name}.wasm, gzip`, bytes: gzip, limit: kWasmGzipBytes });
+    const limit = name.startsWith('quantizer') ? kQuantizerGzipBytes : kWasmGzipBytes;
+    rows.push({ what: `sutra-${name}.wasm, gzip`, bytes: gzip, limit });
   }
   // A page loads the package, the worker, and one of the two start-up codes.
   const glue = Math.max(measure('sutra-st.mjs').gzip, measure('sutra-mt.mjs').gzip);

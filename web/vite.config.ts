@@ -62,7 +62,7 @@ export default defineConfig({
       workbox: {
         globPatterns: ['**/*.{html,js,css,wasm,svg,png,webmanifest}'],
         // The page has no use for it yet.
-        globIgnores: ['**/sutra-workshop*'],
+        globIgnores: ['**/sutra-converter*', '**/sutra-quantizer*'],
         // The engine's four builds are up to 1 MB each; Workbox stops at 2 MiB by default.
         maximumFileSizeToCacheInBytes: 4 * 1024 * 1024,
         // The models are the package's to cache; the page's own documents are the only navigations.

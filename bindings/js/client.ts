@@ -2,9 +2,9 @@
 import { Connection } from './connection.ts';
 import { abortError, raise, raiseIfAborted, rethrow, SutraError } from './errors.ts';
 import { TextGeneration } from './generation.ts';
-import { checkedIds, oneOf, wholeNumber } from './options.ts';
+import { atLeastOne, checkedIds, oneOf } from './options.ts';
 import { openPort } from './ports.ts';
-import type { Calls, ConvertRequest, LoadRequest, ReadRequest } from './protocol.ts';
+import type { Calls, ConvertRequest, EngineRequest, LoadRequest, QuantizeRequest, ReadRequest } from './protocol.ts';
 import { EngineSession, openingText } from './session.ts';
 import { toPlainSource } from './source.ts';
 import { EngineTokenizer } from './tokenizer.ts';
@@ -18,6 +18,8 @@ import type {
   ModelInfo,
   ModelSource,
   Prompt,
+  Quantization,
+  QuantizeOptions,
   RuntimeInfo,
   Session,
   SessionOptions,
@@ -26,6 +28,9 @@ import type {
   TokenIds,
   Tokenizer,
 } from './types.ts';
+import { zip } from './zip.ts';
+
+const maxCalibrationBytes = 256 << 20;
 
 /** Pieces that a text from the zero state may be ahead of its reader: nobody sees the state that it leaves. */
 const freeWindow = 16;
@@ -52,8 +57,16 @@ export async function convert(source: ModelSource, options: ConvertOptions = {})
   return conversion;
 }
 
+/** Quantises a model, in a worker of its own that ends with it. */
+export async function quantize(source: ModelSource, options: QuantizeOptions = {}): Promise<Quantization> {
+  const connection = new Connection();
+  const quantization = await request('quantize', connection, () => toQuantizeRequest(source, options), options);
+  connection.close(disposedError());
+  return { ...quantization, toBlob: () => zip(quantization.files) };
+}
+
 /** Opens the connection and makes its first call; when that fails, nothing is left behind. */
-async function request<K extends 'load' | 'loadTokenizer' | 'convert'>(
+async function request<K extends 'load' | 'loadTokenizer' | 'convert' | 'quantize'>(
   kind: K,
   connection: Connection,
   toWire: () => Promise<Calls[K][0]>,
@@ -89,19 +102,43 @@ async function toConvertRequest(source: ModelSource, options: ConvertOptions): P
   return { ...(await toReadRequest(source, options)), format, dtype };
 }
 
-async function toLoadRequest(source: ModelSource, options: LoadOptions): Promise<LoadRequest> {
-  const { artefact, threads, exact = false, activationBits = 15, worker = true } = options;
-  if (artefact !== undefined) oneOf('artefact', artefact, ['simd128', 'relaxed']);
-  oneOf('activationBits', activationBits, [15, 8]);
-  if (threads !== undefined && wholeNumber('threads', threads, 64) === 0)
-    raise('invalid_argument', 'threads must be at least 1, found 0');
+async function toQuantizeRequest(source: ModelSource, options: QuantizeOptions): Promise<QuantizeRequest> {
+  const { calibration = '', bits = 4, groupSize = 128, calibrationSequences = 64, calibrationContext = 512 } = options;
+  const text = typeof calibration === 'string' ? new Blob([calibration]) : calibration;
+  const { method = text.size > 0 ? 'awq' : 'rtn' } = options;
+  oneOf('method', method, ['awq', 'rtn', 'gptq']);
+  oneOf('bits', bits, [3, 4, 8]);
+  oneOf('groupSize', groupSize, [32, 64, 128]);
+  if (method !== 'rtn' && text.size === 0)
+    raise('invalid_argument', `the method ${method} needs a calibration text`, {
+      hint: 'Give some hundred kilobytes of text like that the model is for, or choose the method rtn.',
+    });
+  if (text.size > maxCalibrationBytes)
+    raise('too_large', `the calibration text has ${text.size} bytes, at most ${maxCalibrationBytes} are taken`);
   return {
     ...(await toReadRequest(source, options)),
+    ...toEngineRequest(options),
+    method,
+    bits,
+    groupSize,
+    calibration: text,
+    sequences: atLeastOne('calibrationSequences', calibrationSequences, 4096),
+    context: atLeastOne('calibrationContext', calibrationContext, 65536),
+  };
+}
+
+async function toLoadRequest(source: ModelSource, options: LoadOptions): Promise<LoadRequest> {
+  const { exact = false, activationBits = 15 } = options;
+  oneOf('activationBits', activationBits, [15, 8]);
+  return { ...(await toReadRequest(source, options)), ...toEngineRequest(options), exact, activationBits };
+}
+
+function toEngineRequest({ artefact, threads, worker = true }: LoadOptions): EngineRequest {
+  if (artefact !== undefined) oneOf('artefact', artefact, ['simd128', 'relaxed']);
+  return {
     ...(artefact === undefined ? {} : { artefact }),
-    ...(threads === undefined ? {} : { threads }),
+    ...(threads === undefined ? {} : { threads: atLeastOne('threads', threads, 64) }),
     ownThread: worker,
-    exact,
-    activationBits,
   };
 }
 

@@ -2,7 +2,7 @@
 import { loadTokenizer } from './client.ts';
 import type { Tokenizer as TokenizerInterface } from './types.ts';
 
-export { convert, load } from './client.ts';
+export { convert, load, quantize } from './client.ts';
 export { SutraError } from './errors.ts';
 export { probe } from './features.ts';
 export { clearCache } from './storage.ts';

@@ -23,6 +23,11 @@ export function wholeNumber(name: string, value: number, most: number): number {
   return raise('invalid_argument', `${name} must be a whole number from 0 to ${most}, found ${String(value)}`);
 }
 
+export function atLeastOne(name: string, value: number, most: number): number {
+  if (wholeNumber(name, value, most) > 0) return value;
+  return raise('invalid_argument', `${name} must be at least 1, found 0`);
+}
+
 export function oneOf<T>(name: string, value: T, known: readonly T[]): void {
   if (known.includes(value)) return;
   raise('invalid_argument', `${name} must be one of ${known.join(', ')}, found ${String(value)}`);

@@ -12,6 +12,9 @@ import type {
   MemoryUse,
   ModelInfo,
   Prompt,
+  Quantization,
+  QuantizeMethod,
+  QuantizeOptions,
   RuntimeInfo,
   StopReason,
   TextPiece,
@@ -50,6 +53,15 @@ export interface ConvertRequest extends ReadRequest {
   readonly dtype: NonNullable<ConvertOptions['dtype']>;
 }
 
+export interface QuantizeRequest extends ReadRequest, EngineRequest {
+  readonly method: QuantizeMethod;
+  readonly bits: NonNullable<QuantizeOptions['bits']>;
+  readonly groupSize: NonNullable<QuantizeOptions['groupSize']>;
+  readonly calibration: Blob;
+  readonly sequences: number;
+  readonly context: number;
+}
+
 export type WireGenerateOptions = Required<Omit<GenerateOptions, 'signal' | 'stop'>> & {
   readonly stop: readonly string[];
 };
@@ -76,6 +88,7 @@ export interface Calls {
   ];
   loadTokenizer: [LoadRequest, { readonly vocabularySize: number }];
   convert: [ConvertRequest, Conversion];
+  quantize: [QuantizeRequest, Pick<Quantization, 'report' | 'files'>];
   createSession: [{ readonly prompt: string }, SessionReply];
   append: [{ readonly session: number; readonly prompt: Prompt }, SessionReply];
   /** Without a session: from the zero state, which is then thrown away. `window`: pieces ahead of the reader. */

@@ -28,10 +28,18 @@ export type Instantiate = (candidate: Candidate) => Promise<EngineModule>;
 
 const startTimeoutMs = 15_000;
 
-export async function startEngine(
+export function startEngine(
   request: EngineRequest,
   instantiate: Instantiate = instantiateArtefact,
 ): Promise<RunningEngine> {
+  return startBest(request, async (candidate) => new Heap(await instantiate(candidate)));
+}
+
+/** Starts a module in the fastest build of it that works here. */
+export async function startBest<Started extends { selfTest(): void }>(
+  request: EngineRequest,
+  start: (candidate: Candidate) => Promise<Started>,
+): Promise<{ readonly heap: Started; readonly runtime: RuntimeInfo }> {
   const { candidates, why } = choose(await examine(request.ownThread), request);
   const reasons = [why];
   let lastError: unknown;
@@ -39,7 +47,7 @@ export async function startEngine(
   while (rest.length > 0) {
     const candidate = rest[0]!;
     try {
-      const heap = new Heap(await instantiate(candidate));
+      const heap = await start(candidate);
       heap.selfTest();
       return { heap, runtime: { ...candidate, worker: request.ownThread, why: reasons.join(' ') } };
     } catch (error) {

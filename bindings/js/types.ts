@@ -45,9 +45,9 @@ export interface LoadProgress {
   /**
    * `resolve`: finding out which files there are. `download`: bytes go from the source into the engine.
    * `verify`: comparing sizes and hashes. `load`: the engine takes what a file has in places, or builds the model.
-   * `write`: convert() makes the result. `ready`: done, sent once.
+   * `write`: convert() makes the result. `quantize`: quantize() works. `ready`: done, sent once.
    */
-  readonly phase: 'resolve' | 'download' | 'verify' | 'load' | 'write' | 'ready';
+  readonly phase: 'resolve' | 'download' | 'verify' | 'load' | 'write' | 'quantize' | 'ready';
   /** The file the bytes belong to. */
   readonly file?: string;
   /** Bytes so far, over all files: read ones, and with `write` those of the result. */
@@ -56,6 +56,10 @@ export interface LoadProgress {
   readonly total: number;
   /** From 0 to 1, never falling. */
   readonly fraction: number;
+  /** With `quantize`: what is being done, for people: `embeddings`, `layer 3 of 12`, `head`. */
+  readonly stage?: string;
+  /** With `quantize`: an estimate. */
+  readonly secondsLeft?: number;
 }
 
 export type Manifest = Readonly<Record<string, { readonly bytes?: number; readonly sha256?: string }>>;
@@ -109,6 +113,68 @@ export interface Conversion {
   };
   /** By their names. load() takes a conversion as it is. */
   readonly files: Readonly<Record<string, Blob>>;
+}
+
+/**
+ * `awq`: scales and ranges that make the error of every layer's output least on the calibration text (arXiv:2306.00978).
+ * `gptq`: rounding errors are made up for by the weights that come after (arXiv:2210.17323). `rtn`: to the nearest number.
+ */
+export type QuantizeMethod = 'awq' | 'rtn' | 'gptq';
+
+export interface QuantizeOptions
+  extends Pick<
+    LoadOptions,
+    'cache' | 'onProgress' | 'signal' | 'worker' | 'config' | 'tokenizer' | 'manifest' | 'threads' | 'artefact'
+  > {
+  /** Default `awq` with a calibration text, else `rtn`. */
+  readonly method?: QuantizeMethod;
+  /** Bits of a weight. 3 is for comparisons: it takes the room of 4. Default 4. */
+  readonly bits?: 3 | 4 | 8;
+  /** Weights that share a scale. Default 128. */
+  readonly groupSize?: 32 | 64 | 128;
+  /** Text like that the model is for; some hundred kilobytes are plenty. `awq` and `gptq` need it. */
+  readonly calibration?: string | Blob;
+  /** How many pieces are taken from it, evenly spread, and of how many tokens at most. Default 64 of 512. */
+  readonly calibrationSequences?: number;
+  readonly calibrationContext?: number;
+}
+
+export interface QuantizedTensor {
+  readonly name: string;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  /** Of a weight, or of the number that it was kept in. */
+  readonly bits: number;
+  /** Why it was not quantised; the rest is of those that were. */
+  readonly keptBecause?: string;
+  readonly groupSize?: number;
+  /** Error of the outputs over the outputs, both rms, on the calibration text; without any, of the weights. */
+  readonly outputError?: number;
+  /** The same, had it been rounded to nearest. */
+  readonly outputErrorRtn?: number;
+  /** Share of the groups whose range was cut. */
+  readonly cut?: number;
+  /** Of the scales that AWQ gave its input, and whether the weights were looked at too. */
+  readonly scaleExponent?: number;
+  readonly duoScaling?: boolean;
+}
+
+export interface QuantizeReport {
+  readonly architecture: string;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  /** Of the quantised matrices, against float32. */
+  readonly compression: number;
+  readonly calibrationTokens: number;
+  readonly tensors: readonly QuantizedTensor[];
+}
+
+export interface Quantization {
+  readonly report: QuantizeReport;
+  /** By their names, in the Hugging Face AWQ layout. load() takes a quantisation as it is. */
+  readonly files: Readonly<Record<string, Blob>>;
+  /** All of them in one .zip, for a download. */
+  toBlob(): Promise<Blob>;
 }
 
 export type TokenIds = readonly number[] | Int32Array;

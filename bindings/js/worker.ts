@@ -1,5 +1,7 @@
 // The engine's thread: takes commands, runs them in slices of a token or a chunk, and answers each exactly once.
 // Loaded as a worker it listens at once; createHost serves the caller that wants everything in its own thread.
+
+import { type ConverterHeap, convertModel, startConverter } from './converter.ts';
 import { EngineCrash, raise, raiseIfAborted, rethrow, toErrorData } from './errors.ts';
 import type { Heap } from './heap.ts';
 import { type Context, loadModel, loadTokenizer } from './load.ts';
@@ -11,14 +13,15 @@ import type {
   Command,
   EngineRequest,
   GenerateReply,
+  QuantizeRequest,
   ReadRequest,
   Reply,
   SessionReply,
   WireGenerateOptions,
 } from './protocol.ts';
+import { quantizeModel, type RunningQuantizer, startQuantizer } from './quantizer.ts';
 import { type RunningEngine, startEngine } from './start.ts';
 import type { LoadProgress, Prompt } from './types.ts';
-import { convertModel, startWorkshop, type WorkshopHeap } from './workshop.ts';
 
 export interface Host {
   receive(command: Command): void;
@@ -75,7 +78,8 @@ const promptOnly: WireGenerateOptions = {
 export function createHost(
   post: (reply: Reply) => void,
   start: (request: EngineRequest) => Promise<RunningEngine> = startEngine,
-  openWorkshop: () => Promise<WorkshopHeap> = startWorkshop,
+  openConverter: () => Promise<ConverterHeap> = startConverter,
+  openQuantizer: (request: QuantizeRequest) => Promise<RunningQuantizer> = startQuantizer,
 ): Host {
   const jobs = new Map<number, Job>();
   /** Sessions that a job works on; the others may be used or removed. */
@@ -189,9 +193,14 @@ export function createHost(
       return { vocabularySize: await loadTokenizer(begin(request), context(request, job)) };
     },
     convert(request, job) {
-      const workshop = openWorkshop();
-      workshop.catch(() => {}); // as in begin()
-      return convertModel(workshop, context(request, job));
+      const converter = openConverter();
+      converter.catch(() => {}); // as in begin()
+      return convertModel(converter, context(request, job));
+    },
+    quantize(request, job) {
+      const quantizer = openQuantizer(request);
+      quantizer.catch(() => {});
+      return quantizeModel(quantizer, context(request, job));
     },
     async createSession({ prompt }, job) {
       const { session } = heap().sessionCreate();

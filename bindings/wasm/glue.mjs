@@ -1,17 +1,16 @@
-// Emscripten's start-up code as the package ships it: of the engine one file without threads and one with, shared by both
-// instruction sets, whose four wasm files bindings/js/start.ts fetches and compiles itself, and one of the workshop. The
-// parts that only bundlers would trip over are taken out.
+// Emscripten's start-up code as the package ships it: of the engine and of the quantizer one file without threads and one
+// with, shared by both instruction sets, whose wasm files bindings/js/start.ts fetches and compiles itself, and one of the
+// converter. The parts that only bundlers would trip over are taken out.
 
 /**
- * @param {'st' | 'mt'} threads
+ * @param {string} name of the start-up code: 'st' or 'mt', for the quantizer behind 'quantizer-'
  * @param {Record<'simd128' | 'relaxed', string>} code of each artefact, as Emscripten wrote it but for the name
  * @returns {string}
  */
-export function shareGlue(threads, code) {
+export function shareGlue(name, code) {
   const shared = code.simd128;
-  if (shared !== code.relaxed)
-    throw new Error(`the start-up code of the artefacts simd128-${threads} and relaxed-${threads} differs`);
-  return hideFiles(`sutra-${threads}`, shared, threads === 'mt' ? 2 : 0);
+  if (shared !== code.relaxed) throw new Error(`the start-up code of ${name} differs between simd128 and relaxed`);
+  return hideFiles(`sutra-${name}`, shared, name.endsWith('mt') ? 2 : 0);
 }
 
 /**

@@ -61,8 +61,6 @@ using namespace sutra::wasm;
 
 extern "C" {
 
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_self_test() { return out().of(run_self_test()); }
-
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_warm_up() { return out().of(warm_up()); }
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_load_begin(uint32_t exact, uint32_t int8_activations, uint32_t n_threads) {

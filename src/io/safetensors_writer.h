@@ -38,6 +38,8 @@ class SafetensorsWriter {
 
   // The next tensor of the list; its name, dtype and shape must be those announced (kInvalidArgument).
   Status write(std::string_view name, const TensorView& tensor);
+  // The first n tensors are in the file already. Before any write().
+  void skip(size_t n) { next_entry_ = n; }
   // kInvalidArgument when announced tensors were not written.
   Status finish();
 

@@ -37,7 +37,7 @@ int byte_of(std::span<const uint32_t> line, size_t output) {
 Status check_scales(const AwqTensors& tensors, std::string_view name) {
   const auto element = first_non_finite(tensors.scales.view());
   if (!element) return {};
-  const size_t n_out = tensors.scales.shape()[1];
+  const uint64_t n_out = tensors.scales.shape()[1];
   return fail(ErrorCode::kNonFinite, "matrix '", name, "': the 8-bit scale of row ", *element % n_out, ", group ",
               *element / n_out, " is NaN or infinite");
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/assert.h"
 #include "base/half.h"
 
 namespace sutra {
@@ -66,6 +67,20 @@ void HalfRows::put(size_t row, std::span<const float> values) {
 void HalfRows::get(size_t row, std::span<float> values) const {
   const auto halves = halves_.as<uint16_t>().subspan(row * n_cols_, n_cols_);
   std::ranges::transform(halves, values.begin(), [&](uint16_t half) { return f16_to_f32(half) * scales_[row]; });
+}
+
+std::span<const uint16_t> HalfRows::halves(size_t first_row, size_t n) const {
+  return halves_.as<uint16_t>().subspan(first_row * n_cols_, n * n_cols_);
+}
+
+std::span<const float> HalfRows::scales(size_t first_row, size_t n) const {
+  return std::span(scales_).subspan(first_row, n);
+}
+
+void HalfRows::set(size_t first_row, std::span<const uint16_t> halves, std::span<const float> scales) {
+  SUTRA_ASSERT(halves.size() == scales.size() * n_cols_ && first_row + scales.size() <= scales_.size());
+  std::ranges::copy(halves, halves_.as<uint16_t>().subspan(first_row * n_cols_).begin());
+  std::ranges::copy(scales, scales_.begin() + static_cast<std::ptrdiff_t>(first_row));
 }
 
 }  // namespace sutra

@@ -37,6 +37,11 @@ class HalfRows {
   void put(size_t row, std::span<const float> values);
   void get(size_t row, std::span<float> values) const;
 
+  // n rows as they are held, and what they were: halves [n, D], powers of two [n].
+  [[nodiscard]] std::span<const uint16_t> halves(size_t first_row, size_t n) const;
+  [[nodiscard]] std::span<const float> scales(size_t first_row, size_t n) const;
+  void set(size_t first_row, std::span<const uint16_t> halves, std::span<const float> scales);
+
  private:
   size_t n_cols_ = 0;
   AlignedBuffer halves_;

@@ -108,6 +108,7 @@ Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, S
   }
   if (model.config.packed) return fail(ErrorCode::kInvalidArgument, "the model is quantised already");
   Quantizer quantizer(std::move(model), options, n_threads);
+  std::erase_if(sequences, [](const std::vector<int32_t>& ids) { return ids.empty(); });
   size_t n_rows = 0;
   for (const std::vector<int32_t>& ids : sequences) {
     for (const int32_t id : ids) {
@@ -125,6 +126,7 @@ Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, S
   quantizer.report_.n_calibration_tokens = n_rows;
   SUTRA_TRY(quantizer.make_plans());
   SUTRA_TRY(quantizer.plan_files(std::move(companions)));
+  quantizer.take_fingerprint();
   return quantizer;
 }
 
@@ -181,18 +183,22 @@ Status Quantizer::make_plans() {
       }
     }
   }
+  const auto add_spec = [this](size_t stage, TensorSpec spec) {
+    spec_stages_.emplace(spec.name, stage);
+    specs_.push_back(std::move(spec));
+  };
   for (const Plan& plan : plans_) {
     if (plan.linear.empty()) {
-      specs_.push_back({plan.written_name, plan.kept_dtype, plan.shape});
+      add_spec(plan.stage, {plan.written_name, plan.kept_dtype, plan.shape});
       continue;
     }
     const auto n_out = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
     const std::string written = plan.written_name.substr(0, plan.written_name.size() - kWeight.size());
     const size_t group_size = plan.format.group_size;
     const int bits = file_bits();
-    specs_.push_back({written + ".qweight", Dtype::kI32, awq_qweight_shape(n_out, n_in, bits)});
-    specs_.push_back({written + ".qzeros", Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size, bits)});
-    specs_.push_back({written + ".scales", Dtype::kF16, awq_scales_shape(n_out, n_in, group_size)});
+    add_spec(plan.stage, {written + ".qweight", Dtype::kI32, awq_qweight_shape(n_out, n_in, bits)});
+    add_spec(plan.stage, {written + ".qzeros", Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size, bits)});
+    add_spec(plan.stage, {written + ".scales", Dtype::kF16, awq_scales_shape(n_out, n_in, group_size)});
   }
   order_for_alignment(specs_);
   return {};
@@ -280,6 +286,18 @@ Status Quantizer::end_stage() {
   return {};
 }
 
+// What was made of the stages before is known.
+Status Quantizer::skip_to(size_t stage) {
+  for (const Plan& plan : plans_) {
+    const std::string source = source_name(model_.weights, plan.name);
+    if (plan.stage < stage && model_.weights.contains(source)) SUTRA_TRY(model_.weights.take(source));
+  }
+  stage_.reset();
+  tasks_.clear();
+  stage_index_ = stage;
+  return begin_stage();
+}
+
 Status Quantizer::begin_stage() {
   stage_ = std::make_unique<Stage>();
   Stage& stage = *stage_;
@@ -342,6 +360,11 @@ Status Quantizer::build_part() {
   options.max_tap_tokens = kChunkTokens;
   SUTRA_ASSIGN(stage.model, build_model(model_.config, stage.part, options));
   SUTRA_ASSIGN(stage.workspace, stage.model->create_workspace(kChunkTokens));
+  const size_t n_streams = stage.model->stream(stage.workspace, 1).size();
+  if (stage_index_ > 0 && streams_.size() != n_streams) {
+    return fail(ErrorCode::kMalformed, "the checkpoint has ", streams_.size(), " residual streams, the model ",
+                n_streams);
+  }
   SUTRA_ASSIGN(stage.state, State::create(stage.model->state_layout()));
   return {};
 }

@@ -9,12 +9,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "io/byte_sink.h"
+#include "io/hash.h"
 #include "io/model_files.h"
 #include "io/safetensors_writer.h"
+#include "io/tensor_map.h"
 #include "model/model.h"
 #include "model/scale_groups.h"
 #include "quant/awq_search.h"
@@ -73,14 +76,30 @@ class Quantizer {
   // A piece of the work, and what of the file is ready; true while there is more. kNonFinite: a weight or an activation is
   // NaN or infinite. Precondition: begun.
   Result<bool> step();
+  // Whether a checkpoint can be written now, or one be gone on from: nothing of a stage was done yet.
+  [[nodiscard]] bool is_between_stages() const { return tasks_.size() == n_stage_tasks_; }
+  // The work so far, but for what was written, as a safetensors file: begun here, then a tensor at a time, true while there
+  // are more. Precondition: between stages, and no step() before it is whole.
+  Status begin_checkpoint(ByteSink& sink);
+  Result<bool> write_checkpoint();
+  // Goes on from it: what comes next in the file is what came next then. After begin(). kStateMismatch: it is of another
+  // model, text or choice of options. kMalformed, kNotFound, kDtypeMismatch, kShapeMismatch: it is broken.
+  Status resume(TensorMap checkpoint);
+
   [[nodiscard]] double fraction() const;
   // What is being done, for people: "layer 3 of 12".
   [[nodiscard]] std::string stage_name() const;
+  [[nodiscard]] std::string_view architecture() const { return model_.config.architecture_name(); }
   [[nodiscard]] const QuantizeReport& report() const { return report_; }
   [[nodiscard]] uint64_t file_bytes() const { return writer_ ? writer_->file_bytes() : 0; }
 
  private:
   struct Stage;
+  struct Checkpoint {
+    std::vector<TensorSpec> specs;
+    std::optional<SafetensorsWriter> writer;
+    size_t next = 0;
+  };
   // Of the stage; given the quantizer, which may have moved.
   using Task = std::function<Status(Quantizer&)>;
   // One tensor of the published model, and what becomes of it.
@@ -109,6 +128,7 @@ class Quantizer {
   [[nodiscard]] bool is_head(size_t stage) const { return stage + 1 == n_stages(); }
   [[nodiscard]] std::vector<ScaleGroup> groups_of(size_t stage) const;
   [[nodiscard]] bool is_scaled(const ScaleGroup& group) const;
+  Status skip_to(size_t stage);
   Status begin_stage();
   Status end_stage();
   Status build_part();
@@ -122,6 +142,11 @@ class Quantizer {
   void add_to_report(QuantizedTensor tensor);
   Status finish_tensor(std::string name, Tensor tensor);
   [[nodiscard]] const InputStatistics* input_of(const std::string& linear) const;
+  void take_fingerprint();
+  [[nodiscard]] Result<Tensor> checkpoint_tensor(const TensorSpec& spec) const;
+  Status resume_report(TensorMap& checkpoint, size_t n_rows);
+  Status resume_streams(TensorMap& checkpoint);
+  Status resume_file(TensorMap& checkpoint, size_t stage);
 
   ModelWeights model_;
   QuantizeOptions options_;
@@ -131,6 +156,7 @@ class Quantizer {
   std::vector<HalfRows> streams_;
   std::vector<Plan> plans_;
   std::vector<TensorSpec> specs_;
+  std::map<std::string, size_t, std::less<>> spec_stages_;  // in which stage each is made
   std::vector<NamedText> files_beside_;
   std::optional<SafetensorsWriter> writer_;
   std::map<std::string, Tensor, std::less<>> finished_;  // not yet written
@@ -140,6 +166,8 @@ class Quantizer {
   std::deque<Task> tasks_;
   size_t n_stage_tasks_ = 0;
   QuantizeReport report_;
+  Sha256Digest fingerprint_{};
+  std::unique_ptr<Checkpoint> checkpoint_;       // while one is written
   uint64_t float_bytes_ = 0, packed_bytes_ = 0;  // of the quantised matrices
 };
 

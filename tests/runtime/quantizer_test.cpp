@@ -5,7 +5,10 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <tuple>
 
+#include "io/safetensors_stream.h"
+#include "io/tensor_sink.h"
 #include "runtime/init_folder.h"
 #include "runtime/quantize_folder.h"
 #include "runtime/session.h"
@@ -288,6 +291,114 @@ TEST_CASE("a quantizer may be moved while it works") {
   first.reset();
   while (value_of(second.step())) continue;
   CHECK(std::ranges::equal(sink.bytes(), expected.bytes()));
+}
+
+namespace {
+
+std::vector<std::byte> checkpoint_of(Quantizer& quantizer) {
+  MemorySink sink;
+  test::require_ok(quantizer.begin_checkpoint(sink));
+  while (value_of(quantizer.write_checkpoint())) continue;
+  return {sink.bytes().begin(), sink.bytes().end()};
+}
+
+TensorMap tensors_in(const std::vector<std::byte>& file) {
+  TensorMap tensors;
+  TensorMapSink sink(tensors);
+  SafetensorsStream stream("checkpoint", file.size(), sink);
+  test::require_ok(stream.feed(file));
+  test::require_ok(stream.finish());
+  return tensors;
+}
+
+}  // namespace
+
+TEST_CASE("a quantizer goes on from a checkpoint as if it had never stopped") {
+  for (const auto& [config, method] : {std::pair{kConfigs[0], Method::kAwq},
+                                       {kConfigs[1], Method::kGptq},
+                                       {kConfigs[4], Method::kAwq},
+                                       {kConfigs[5], Method::kRtn}}) {
+    CAPTURE(config);
+    const test::TemporaryFolder folder;
+    const std::string model = fresh_model(folder, config);
+    const Sequences sequences = method == Method::kRtn ? Sequences() : random_sequences();
+    MemorySink expected;
+    Quantizer straight = value_of(make(model, method, sequences));
+    test::require_ok(straight.begin(expected));
+    // After how many bytes of the file each checkpoint was made.
+    std::vector<std::pair<size_t, std::vector<std::byte>>> checkpoints;
+    while (value_of(straight.step())) {
+      if (straight.is_between_stages()) checkpoints.emplace_back(expected.bytes().size(), checkpoint_of(straight));
+    }
+    CHECK(checkpoints.size() == 3);  // two layers and the head
+    for (const auto& [n_bytes, checkpoint] : checkpoints) {
+      MemorySink sink;
+      Quantizer again = value_of(make(model, method, sequences));
+      test::require_ok(again.begin(sink));
+      const size_t head = sink.bytes().size();
+      test::require_ok(again.resume(tensors_in(checkpoint)));
+      while (value_of(again.step())) continue;
+      std::vector<std::byte> file(expected.bytes().begin(),
+                                  expected.bytes().begin() + static_cast<std::ptrdiff_t>(n_bytes));
+      file.insert(file.end(), sink.bytes().begin() + static_cast<std::ptrdiff_t>(head), sink.bytes().end());
+      CHECK(std::ranges::equal(file, expected.bytes()));
+      REQUIRE(again.report().tensors.size() == straight.report().tensors.size());
+      CHECK(again.report().compression == straight.report().compression);
+      for (size_t i = 0; i < again.report().tensors.size(); ++i) {
+        const QuantizedTensor &a = again.report().tensors[i], &b = straight.report().tensors[i];
+        CHECK(std::tie(a.name, a.bytes_before, a.bytes_after, a.bits, a.group_size, a.error, a.error_rtn, a.ratio,
+                       a.duo, a.cut, a.kept_because) == std::tie(b.name, b.bytes_before, b.bytes_after, b.bits,
+                                                                 b.group_size, b.error, b.error_rtn, b.ratio, b.duo,
+                                                                 b.cut, b.kept_because));
+      }
+    }
+  }
+}
+
+TEST_CASE("a checkpoint of something else, or a broken one, is refused") {
+  const test::TemporaryFolder folder;
+  const std::string model = fresh_model(folder, kConfigs[0]);
+  MemorySink sink;
+  Quantizer quantizer = value_of(make(model, Method::kAwq, random_sequences()));
+  test::require_ok(quantizer.begin(sink));
+  do value_of(quantizer.step());
+  while (!quantizer.is_between_stages());
+  const std::vector<std::byte> checkpoint = checkpoint_of(quantizer);
+  const auto error_of = [&](Result<Quantizer> made, TensorMap tensors) {
+    Quantizer fresh = value_of(std::move(made));
+    MemorySink nowhere;
+    test::require_ok(fresh.begin(nowhere));
+    const Status resumed = fresh.resume(std::move(tensors));
+    REQUIRE(!resumed);
+    return resumed.error().code;
+  };
+  const auto same = [&] { return make(model, Method::kAwq, random_sequences()); };
+  Sequences others = random_sequences();
+  others[2][50] ^= 1;
+  CHECK(error_of(make(model, Method::kAwq, others), tensors_in(checkpoint)) == ErrorCode::kStateMismatch);
+  CHECK(error_of(make(model, Method::kGptq, random_sequences()), tensors_in(checkpoint)) == ErrorCode::kStateMismatch);
+  CHECK(error_of(same(), TensorMap()) == ErrorCode::kNotFound);
+  for (const std::string& name : tensors_in(checkpoint).names()) {
+    CAPTURE(name);
+    TensorMap lacking = tensors_in(checkpoint);
+    value_of(lacking.take(name));
+    const bool is_finished = name.starts_with("finished.");
+    CHECK(error_of(same(), std::move(lacking)) == (is_finished ? ErrorCode::kMalformed : ErrorCode::kNotFound));
+  }
+  const auto change = [&](const std::string& name, const auto& edit) {
+    TensorMap tensors = tensors_in(checkpoint);
+    Tensor tensor = value_of(tensors.take(name));
+    edit(tensor);
+    test::require_ok(tensors.insert(name, std::move(tensor)));
+    return error_of(same(), std::move(tensors));
+  };
+  for (const int64_t stage : {int64_t{-1}, int64_t{0}, int64_t{4}, int64_t{1} << 60}) {
+    CHECK(change("place", [&](Tensor& t) { t.as<int64_t>()[0] = stage; }) == ErrorCode::kMalformed);
+  }
+  CHECK(change("place", [](Tensor& t) { t.as<int64_t>()[1] = -1; }) == ErrorCode::kMalformed);
+  for (const double plan : {-1.0, 0.5, 1e9, 1e300, double{NAN}}) {
+    CHECK(change("report", [&](Tensor& t) { t.as<double>()[0] = plan; }) == ErrorCode::kMalformed);
+  }
 }
 
 TEST_CASE("quantising that is stopped leaves nothing behind") {

@@ -1,0 +1,152 @@
+// Quantising in the worker's thread: its module's functions (bindings/wasm/quantize.cpp), and the work with them.
+import { raiseIfAborted } from './errors.ts';
+import { configHint } from './folder.ts';
+import { type Context, withHint, withoutStaleCache } from './load.ts';
+import type { Address } from './module_heap.ts';
+import { yieldToEventLoop } from './platform.ts';
+import type { QuantizeRequest } from './protocol.ts';
+import { instantiateModule, startBest } from './start.ts';
+import type { LoadProgress, Quantization, QuantizedTensor, QuantizeReport, RuntimeInfo } from './types.ts';
+import { feedModel, WorkshopHeap, type WorkshopModule } from './workshop.ts';
+
+export interface QuantizerModule extends WorkshopModule {
+  _sutra_self_test(): Address;
+  _sutra_quantize_begin(
+    textBytes: number,
+    method: number,
+    bits: number,
+    groupSize: number,
+    sequences: number,
+    context: number,
+    threads: number,
+  ): Address;
+  _sutra_quantize_step(): Address;
+  _sutra_quantize_report(): Address;
+  _sutra_quantize_tensor(index: number): Address;
+  _sutra_quantize_file(index: number): Address;
+}
+
+/** In the order of quantize.cpp. */
+const methods: readonly QuantizeRequest['method'][] = ['awq', 'rtn', 'gptq'];
+
+export class QuantizerHeap extends WorkshopHeap<QuantizerModule> {
+  selfTest(): void {
+    this.call((m) => m._sutra_self_test());
+  }
+
+  /** `head`: the weights' file up to its first tensor. */
+  quantizeBegin(
+    { method, bits, groupSize, sequences, context }: QuantizeRequest,
+    text: Uint8Array,
+    threads: number,
+  ): { architecture: string; filesBeside: number; head: ArrayBuffer } {
+    this.write(text);
+    const number = methods.indexOf(method);
+    const answer = this.call((m) =>
+      m._sutra_quantize_begin(text.length, number, bits, groupSize, sequences, context, threads),
+    );
+    return { architecture: answer.text, filesBeside: answer.values[0]!, head: answer.data };
+  }
+
+  /** `data`: what of the weights' file is ready. */
+  quantizeStep(): { more: boolean; fraction: number; stage: string; data: ArrayBuffer } {
+    const { values, text, data } = this.call((m) => m._sutra_quantize_step());
+    return { more: values[0] === 1, fraction: values[1]!, stage: text, data };
+  }
+
+  quantizeReport(): Omit<QuantizeReport, 'architecture'> {
+    const { values } = this.call((m) => m._sutra_quantize_report());
+    const tensors = Array.from({ length: values[0]! }, (_, index) => this.#tensor(index));
+    return {
+      bytesBefore: values[1]!,
+      bytesAfter: values[2]!,
+      compression: values[3]!,
+      calibrationTokens: values[4]!,
+      tensors,
+    };
+  }
+
+  quantizeFile(index: number): { name: string; data: ArrayBuffer } {
+    return this.fileBeside((m) => m._sutra_quantize_file(index));
+  }
+
+  #tensor(index: number): QuantizedTensor {
+    const { text, values } = this.call((m) => m._sutra_quantize_tensor(index));
+    const [name, keptBecause] = text.split('\n') as [string, string];
+    const [bytesBefore, bytesAfter, bits] = values as unknown as [number, number, number];
+    const size = { name, bytesBefore, bytesAfter, bits };
+    if (keptBecause !== '') return { ...size, keptBecause };
+    const errors = { groupSize: values[3]!, outputErrorRtn: values[4]!, outputError: values[5]!, cut: values[8]! };
+    const scale = Number.isNaN(values[6]) ? {} : { scaleExponent: values[6]!, duoScaling: values[7] === 1 };
+    return { ...size, ...errors, ...scale };
+  }
+}
+
+export interface RunningQuantizer {
+  readonly heap: QuantizerHeap;
+  readonly runtime: RuntimeInfo;
+}
+
+/** Written out one by one, as in start.ts. */
+export function startQuantizer(request: QuantizeRequest): Promise<RunningQuantizer> {
+  return startBest(request, async ({ artefact, threads }) => {
+    const isRelaxed = artefact === 'relaxed';
+    const glue = threads > 1 ? import('./sutra-quantizer-mt.mjs') : import('./sutra-quantizer-st.mjs');
+    const withThreads = isRelaxed
+      ? new URL('./sutra-quantizer-relaxed-mt.wasm', import.meta.url)
+      : new URL('./sutra-quantizer-simd128-mt.wasm', import.meta.url);
+    const without = isRelaxed
+      ? new URL('./sutra-quantizer-relaxed-st.wasm', import.meta.url)
+      : new URL('./sutra-quantizer-simd128-st.wasm', import.meta.url);
+    return new QuantizerHeap(await instantiateModule(threads > 1 ? withThreads : without, glue, threads - 1));
+  });
+}
+
+/** Of the progress; the rest is quantising. */
+const readingShare = 0.05;
+const weightsName = 'model.safetensors';
+
+export async function quantizeModel(
+  quantizer: Promise<RunningQuantizer>,
+  context: Context<QuantizeRequest>,
+): Promise<Pick<Quantization, 'report' | 'files'>> {
+  const { request, report } = context;
+  const reading = (progress: LoadProgress) => report({ ...progress, fraction: readingShare * progress.fraction });
+  return withoutStaleCache({ ...context, report: reading }, async (loading) => {
+    const text = new Uint8Array(await request.calibration.arrayBuffer());
+    const running = quantizer.then(({ heap }) => heap);
+    const { heap, hasConfig } = await feedModel(running, loading, context, request.tokenizer);
+    const { threads } = (await quantizer).runtime;
+    const begun = withHint(hasConfig ? undefined : configHint, () => heap.quantizeBegin(request, text, threads));
+    const { architecture, filesBeside, head } = begun;
+    const parts = [new Blob([head])];
+    const startedAt = performance.now();
+    let written = head.byteLength;
+    for (let more = true; more; ) {
+      await yieldToEventLoop();
+      raiseIfAborted(context.signal);
+      const step = heap.quantizeStep();
+      more = step.more;
+      // Browsers keep blobs outside of the worker's memory.
+      if (step.data.byteLength > 0) parts.push(new Blob([step.data]));
+      written += step.data.byteLength;
+      const elapsed = (performance.now() - startedAt) / 1000;
+      report({
+        phase: 'quantize',
+        stage: step.stage,
+        secondsLeft: step.fraction > 0 ? elapsed / step.fraction - elapsed : 0,
+        file: weightsName,
+        loaded: written,
+        total: 0,
+        fraction: readingShare + (1 - readingShare) * step.fraction,
+      });
+    }
+    const files: Record<string, Blob> = { [weightsName]: new Blob(parts) };
+    for (let index = 0; index < filesBeside; index++) {
+      const { name, data } = heap.quantizeFile(index);
+      files[name] = new Blob([data]);
+    }
+    report({ phase: 'ready', loaded: written, total: written, fraction: 1 });
+    return { report: { architecture, ...heap.quantizeReport() }, files };
+  });
+}

@@ -1,0 +1,2 @@
+// The same with threads.
+export { default } from './sutra-quantizer-st.d.mts';

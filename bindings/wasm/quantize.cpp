@@ -1,0 +1,143 @@
+#include <emscripten.h>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "io/safetensors_stream.h"
+#include "io/tensor_sink.h"
+#include "runtime/calibration.h"
+#include "runtime/gguf_tokenizer.h"
+#include "runtime/quantizer.h"
+#include "shared.h"
+#include "workshop.h"
+
+namespace sutra::wasm {
+namespace {
+
+std::optional<Quantizer>& quantizer() {
+  static std::optional<Quantizer> the_quantizer;
+  return the_quantizer;
+}
+
+// In the order of bindings/js/quantizing.ts.
+constexpr QuantizeOptions::Method kMethods[] = {QuantizeOptions::Method::kAwq, QuantizeOptions::Method::kRtn,
+                                                QuantizeOptions::Method::kGptq};
+
+Result<text::Tokenizer> tokenizer_of(const Companions& companions, const GgufMetadata& metadata) {
+  if (!companions.tokenizer) return gguf_tokenizer(metadata);
+  return text::Tokenizer::from_file(std::as_bytes(std::span(companions.tokenizer->text)));
+}
+
+Result<Quantizer> create(uint32_t text_bytes, const QuantizeOptions& options, const CalibrationOptions& calibration,
+                         uint32_t n_threads) {
+  SUTRA_ASSIGN(ModelWeights weights, loader()->finish_weights());
+  loader().reset();
+  Sequences sequences;
+  if (options.method != QuantizeOptions::Method::kRtn) {
+    SUTRA_ASSIGN(const text::Tokenizer tokenizer, tokenizer_of(companions(), weights.tokenizer));
+    SUTRA_ASSIGN(sequences, calibration_sequences(tokenizer, input_text(text_bytes), calibration));
+  }
+  drop_input();
+  return Quantizer::create(std::move(weights), std::move(companions()), std::move(sequences), options, n_threads);
+}
+
+// A checkpoint that is being read.
+struct Resuming {
+  TensorMap tensors;
+  TensorMapSink sink{tensors};
+  std::optional<SafetensorsStream> file;
+};
+
+}  // namespace
+}  // namespace sutra::wasm
+
+using namespace sutra;
+using namespace sutra::wasm;
+
+extern "C" {
+
+// Of the weights fed so far. input: the calibration text. text: the architecture. values: files beside. data: the weights'
+// file up to its first tensor
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_begin(uint32_t text_bytes, uint32_t method, uint32_t bits,
+                                                       uint32_t group_size, uint32_t n_sequences, uint32_t n_context,
+                                                       uint32_t n_threads) {
+  quantizer().reset();
+  auto created =
+      create(text_bytes, {kMethods[method], static_cast<int>(bits), group_size}, {n_sequences, n_context}, n_threads);
+  if (!created) return out().failed(std::move(created).error());
+  quantizer().emplace(std::move(*created));
+  if (Status begun = quantizer()->begin(file_sink()); !begun) return out().failed(std::move(begun).error());
+  return out().view(file_sink().bytes(), {double(quantizer()->files_beside().size())},
+                    std::string(quantizer()->architecture()));
+}
+
+// A piece of the work. text: what is being done. values: whether there is more, and the share that is done. data: what of
+// the weights' file is ready
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_step() {
+  file_sink().clear();
+  const Result<bool> more = quantizer()->step();
+  if (!more) return out().failed(more.error());
+  return out().view(file_sink().bytes(), {double(*more), quantizer()->fraction()}, quantizer()->stage_name());
+}
+
+// Whether the step before ended a stage, so that a checkpoint can be written: a file of its own. data: its beginning
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_checkpoint() {
+  if (!quantizer()->is_between_stages()) return out().ok({0});
+  file_sink().clear();
+  if (Status begun = quantizer()->begin_checkpoint(file_sink()); !begun) return out().failed(std::move(begun).error());
+  return out().view(file_sink().bytes(), {1});
+}
+
+// values: whether there is more. data: what comes next of the checkpoint
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_checkpoint_next() {
+  file_sink().clear();
+  const Result<bool> more = quantizer()->write_checkpoint();
+  if (!more) return out().failed(more.error());
+  return out().view(file_sink().bytes(), {double(*more)});
+}
+
+// input: a piece of a checkpoint of file_bytes, the first of which begins at 0; with the last one the work goes on from there
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_resume(uint32_t size_bytes, double at, double file_bytes) {
+  static std::optional<Resuming> resuming;
+  if (at == 0) {
+    resuming.reset();
+    resuming.emplace();
+    resuming->file.emplace("the checkpoint", static_cast<uint64_t>(file_bytes), resuming->sink);
+  }
+  if (Status given = resuming->file->give(input(size_bytes)); !given) return out().failed(std::move(given).error());
+  if (at + size_bytes < file_bytes) return out().ok();
+  Status status = resuming->file->finish();
+  if (status) status = quantizer()->resume(std::move(resuming->tensors));
+  resuming.reset();
+  return out().of(std::move(status));
+}
+
+// values: tensors, bytes before and after, compression of the quantised matrices, tokens calibrated with
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_report() {
+  const QuantizeReport& report = quantizer()->report();
+  return out().ok({double(report.tensors.size()), double(report.bytes_before), double(report.bytes_after),
+                   report.compression, double(report.n_calibration_tokens)});
+}
+
+// Of a tensor of the report. text: its name and, behind a line feed, why it was kept. values: bytes before and after, bits,
+// group size, error rounded to nearest and as it is, exponent of the scales (NaN: none), whether duo, share of groups cut
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_tensor(uint32_t index) {
+  const QuantizedTensor& t = quantizer()->report().tensors[index];
+  return out().ok(
+      {double(t.bytes_before), double(t.bytes_after), double(t.bits), double(t.group_size), t.error_rtn, t.error,
+       t.ratio ? double(*t.ratio) : std::numeric_limits<double>::quiet_NaN(), double(t.duo), t.cut},
+      concat(t.name, "\n", t.kept_because));
+}
+
+// text: the name of a file beside the weights. data: what is in it
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_file(uint32_t index) {
+  const NamedText& file = quantizer()->files_beside()[index];
+  return out().view(std::span<const char>(file.text), {}, file.name);
+}
+
+}  // extern "C"
