@@ -124,6 +124,8 @@ async function toQuantizeRequest(source: ModelSource, options: QuantizeOptions):
     calibration: text,
     sequences: atLeastOne('calibrationSequences', calibrationSequences, 4096),
     context: atLeastOne('calibrationContext', calibrationContext, 65536),
+    checkpoints: options.checkpoints === true,
+    resume: options.resume,
   };
 }
 

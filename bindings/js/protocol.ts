@@ -60,6 +60,8 @@ export interface QuantizeRequest extends ReadRequest, EngineRequest {
   readonly calibration: Blob;
   readonly sequences: number;
   readonly context: number;
+  readonly checkpoints: boolean;
+  readonly resume: Blob | undefined;
 }
 
 export type WireGenerateOptions = Required<Omit<GenerateOptions, 'signal' | 'stop'>> & {

@@ -1,5 +1,5 @@
 // Quantising in the worker's thread: its module's functions (bindings/wasm/quantize.cpp), and the work with them.
-import { raiseIfAborted } from './errors.ts';
+import { raise, raiseIfAborted } from './errors.ts';
 import { configHint } from './folder.ts';
 import { type Context, withHint, withoutStaleCache } from './load.ts';
 import type { Address } from './module_heap.ts';
@@ -21,6 +21,9 @@ export interface QuantizerModule extends WorkshopModule {
     threads: number,
   ): Address;
   _sutra_quantize_step(): Address;
+  _sutra_quantize_checkpoint(): Address;
+  _sutra_quantize_checkpoint_next(): Address;
+  _sutra_quantize_resume(sizeBytes: number, at: number, fileBytes: number): Address;
   _sutra_quantize_report(): Address;
   _sutra_quantize_tensor(index: number): Address;
   _sutra_quantize_file(index: number): Address;
@@ -52,6 +55,23 @@ export class QuantizerHeap extends WorkshopHeap<QuantizerModule> {
   quantizeStep(): { more: boolean; fraction: number; stage: string; data: ArrayBuffer } {
     const { values, text, data } = this.call((m) => m._sutra_quantize_step());
     return { more: values[0] === 1, fraction: values[1]!, stage: text, data };
+  }
+
+  /** A checkpoint's pieces; none where a layer is under way. */
+  *quantizeCheckpoint(): Generator<ArrayBuffer> {
+    const begun = this.call((m) => m._sutra_quantize_checkpoint());
+    if (begun.values[0] !== 1) return;
+    yield begun.data;
+    for (let more = true; more; ) {
+      const { values, data } = this.call((m) => m._sutra_quantize_checkpoint_next());
+      more = values[0] === 1;
+      yield data;
+    }
+  }
+
+  quantizeResume(piece: Uint8Array, at: number, total: number): void {
+    this.write(piece);
+    this.call((m) => m._sutra_quantize_resume(piece.length, at, total));
   }
 
   quantizeReport(): Omit<QuantizeReport, 'architecture'> {
@@ -106,6 +126,59 @@ export function startQuantizer(request: QuantizeRequest): Promise<RunningQuantiz
 const readingShare = 0.05;
 const weightsName = 'model.safetensors';
 
+/** Browsers keep blobs outside of the worker's memory. */
+class GrowingFile {
+  readonly #parts: Blob[];
+  size: number;
+
+  constructor(beginning: Blob) {
+    this.#parts = [beginning];
+    this.size = beginning.size;
+  }
+
+  add(bytes: ArrayBuffer): void {
+    if (bytes.byteLength === 0) return;
+    this.#parts.push(new Blob([bytes]));
+    this.size += bytes.byteLength;
+  }
+
+  blob(): Blob {
+    return new Blob(this.#parts);
+  }
+}
+
+/**
+ * A checkpoint: the sizes of two parts as float64, least significant byte first, then the parts: the quantizer's own (of
+ * runtime/quantizer_checkpoint.cpp) and the weights' file so far.
+ */
+const checkpointHead = 16;
+
+function checkpointOf(heap: QuantizerHeap, file: GrowingFile): Blob | undefined {
+  const state = [...heap.quantizeCheckpoint()].map((piece) => new Blob([piece]));
+  if (state.length === 0) return undefined;
+  const sizes = new DataView(new ArrayBuffer(checkpointHead));
+  sizes.setFloat64(0, new Blob(state).size, true);
+  sizes.setFloat64(8, file.size, true);
+  return new Blob([sizes, ...state, file.blob()]);
+}
+
+const pieceBytes = 4 << 20;
+
+/** Returns the weights' file so far. */
+async function resume(heap: QuantizerHeap, checkpoint: Blob): Promise<Blob> {
+  const sizes = new DataView(await checkpoint.slice(0, checkpointHead).arrayBuffer());
+  if (sizes.byteLength < checkpointHead) raise('truncated', `the checkpoint has ${checkpoint.size} bytes`);
+  const [state, file] = [sizes.getFloat64(0, true), sizes.getFloat64(8, true)];
+  if (!(state > 0) || checkpointHead + state + file !== checkpoint.size)
+    raise('malformed', `the checkpoint of ${checkpoint.size} bytes is not whole, or is something else`);
+  for (let at = 0; at < state; at += pieceBytes) {
+    const end = Math.min(state, at + pieceBytes);
+    const piece = await checkpoint.slice(checkpointHead + at, checkpointHead + end).arrayBuffer();
+    heap.quantizeResume(new Uint8Array(piece), at, state);
+  }
+  return checkpoint.slice(checkpointHead + state);
+}
+
 export async function quantizeModel(
   quantizer: Promise<RunningQuantizer>,
   context: Context<QuantizeRequest>,
@@ -119,34 +192,36 @@ export async function quantizeModel(
     const { threads } = (await quantizer).runtime;
     const begun = withHint(hasConfig ? undefined : configHint, () => heap.quantizeBegin(request, text, threads));
     const { architecture, filesBeside, head } = begun;
-    const parts = [new Blob([head])];
+    const file = new GrowingFile(request.resume ? await resume(heap, request.resume) : new Blob([head]));
     const startedAt = performance.now();
-    let written = head.byteLength;
+    let startedWith: number | undefined;
     for (let more = true; more; ) {
       await yieldToEventLoop();
       raiseIfAborted(context.signal);
       const step = heap.quantizeStep();
       more = step.more;
-      // Browsers keep blobs outside of the worker's memory.
-      if (step.data.byteLength > 0) parts.push(new Blob([step.data]));
-      written += step.data.byteLength;
+      file.add(step.data);
+      const checkpoint = request.checkpoints && more ? checkpointOf(heap, file) : undefined;
       const elapsed = (performance.now() - startedAt) / 1000;
+      startedWith ??= step.fraction;
+      const perFraction = elapsed / (step.fraction - startedWith);
       report({
         phase: 'quantize',
         stage: step.stage,
-        secondsLeft: step.fraction > 0 ? elapsed / step.fraction - elapsed : 0,
+        ...(step.fraction > startedWith ? { secondsLeft: (1 - step.fraction) * perFraction } : {}),
+        ...(checkpoint ? { checkpoint } : {}),
         file: weightsName,
-        loaded: written,
+        loaded: file.size,
         total: 0,
         fraction: readingShare + (1 - readingShare) * step.fraction,
       });
     }
-    const files: Record<string, Blob> = { [weightsName]: new Blob(parts) };
+    const files: Record<string, Blob> = { [weightsName]: file.blob() };
     for (let index = 0; index < filesBeside; index++) {
       const { name, data } = heap.quantizeFile(index);
       files[name] = new Blob([data]);
     }
-    report({ phase: 'ready', loaded: written, total: written, fraction: 1 });
+    report({ phase: 'ready', loaded: file.size, total: file.size, fraction: 1 });
     return { report: { architecture, ...heap.quantizeReport() }, files };
   });
 }

@@ -60,6 +60,8 @@ export interface LoadProgress {
   readonly stage?: string;
   /** With `quantize`: an estimate. */
   readonly secondsLeft?: number;
+  /** With `quantize`, where checkpoints are wanted, after every layer: what {@link QuantizeOptions.resume} takes. */
+  readonly checkpoint?: Blob;
 }
 
 export type Manifest = Readonly<Record<string, { readonly bytes?: number; readonly sha256?: string }>>;
@@ -137,6 +139,10 @@ export interface QuantizeOptions
   /** How many pieces are taken from it, evenly spread, and of how many tokens at most. Default 64 of 512. */
   readonly calibrationSequences?: number;
   readonly calibrationContext?: number;
+  /** Whether the progress has checkpoints, of the size of the result so far and 2 to 4 bytes × width for every token. Default false. */
+  readonly checkpoints?: boolean;
+  /** Goes on from a checkpoint of the same model, text and options; of others it is refused with `state_mismatch`. */
+  readonly resume?: Blob;
 }
 
 export interface QuantizedTensor {

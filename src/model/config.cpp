@@ -113,7 +113,8 @@ PackedConfig read_awq(ConfigReader& json) {
   config.group_size = read_group_size(json, "group_size");
   if (const std::optional<JsonObject> object = json.object("group_sizes")) {
     ConfigReader others(*object);
-    for (const std::string& name : others.keys()) config.other_group_sizes[name] = read_group_size(others, name);
+    for (const std::string& name : others.keys())
+      config.other_group_sizes.emplace_back(name, read_group_size(others, name));
     json.keep(others.status());
   }
   return config;

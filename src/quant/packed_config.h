@@ -3,8 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace sutra {
 
@@ -16,7 +17,7 @@ struct PackedConfig {
   size_t group_size = 128;  // 0: one group a row
   int bits = 4;             // 8: of kAwqGemm
   // Of matrices whose groups are of another size, by the name before .qweight. Of kAwqGemm.
-  std::map<std::string, size_t, std::less<>> other_group_sizes = {};
+  std::vector<std::pair<std::string, size_t>> other_group_sizes = {};
 };
 
 }  // namespace sutra

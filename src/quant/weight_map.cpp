@@ -186,14 +186,16 @@ Status WeightMap::complete(std::string_view part) {
   return {};
 }
 
-WeightSink::WeightSink(WeightMap& out, std::optional<PackedConfig> packed, bool packs_blocks)
+WeightSink::WeightSink(WeightMap& out, const std::optional<PackedConfig>& packed, bool packs_blocks)
     : out_(out), plain_(out.tensors_), packs_blocks_(packs_blocks) {
-  if (packed && packed->layout == PackedLayout::kAwqGemm && packed->bits == 4) awq_ = std::move(packed);
+  if (packed && packed->layout == PackedLayout::kAwqGemm && packed->bits == 4) awq_ = packed;
 }
 
 size_t WeightSink::group_size_of(std::string_view qweight) const {
-  const auto other = awq_->other_group_sizes.find(*matrix_of(qweight, kQweight));
-  return other == awq_->other_group_sizes.end() ? awq_->group_size : other->second;
+  for (const auto& [name, group_size] : awq_->other_group_sizes) {
+    if (name == *matrix_of(qweight, kQweight)) return group_size;
+  }
+  return awq_->group_size;
 }
 
 // Two dimensions of words, and no matrix that grows by being packed: one of few rows or columns would, and its size is

@@ -88,7 +88,7 @@ class WeightSink final : public TensorSink {
  public:
   // AWQ's matrices of 4 bits are packed where `packed` says that there are some; the other layouts when the model takes
   // its matrices. Those who want a model exactly want its blocks as they are. `out` must outlive the sink.
-  WeightSink(WeightMap& out, std::optional<PackedConfig> packed, bool packs_blocks = true);
+  WeightSink(WeightMap& out, const std::optional<PackedConfig>& packed, bool packs_blocks = true);
 
   // Blocks of these names come as they are: somebody moves their elements before they are packed.
   void keep(std::vector<std::string> names);

@@ -136,6 +136,10 @@ Status Quantizer::resume(TensorMap checkpoint) {
   SUTRA_TRY(resume_report(checkpoint, static_cast<size_t>(n_rows)));
   SUTRA_TRY(resume_streams(checkpoint));
   SUTRA_TRY(resume_file(checkpoint, static_cast<size_t>(stage)));
+  if (checkpoint.size() > 0) {
+    return fail(ErrorCode::kMalformed, "nothing of the checkpoint is called '", printable(checkpoint.names().front()),
+                "'");
+  }
   float_bytes_ = static_cast<uint64_t>(float_bytes);
   packed_bytes_ = static_cast<uint64_t>(packed_bytes);
   return skip_to(static_cast<size_t>(stage));
