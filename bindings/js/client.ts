@@ -2,7 +2,7 @@
 import { Connection } from './connection.ts';
 import { abortError, raise, raiseIfAborted, rethrow, SutraError } from './errors.ts';
 import { TextGeneration } from './generation.ts';
-import { checkedIds, oneOf, wholeNumber } from './options.ts';
+import { checkedIds, checkedPrompt, oneOf, wholeNumber } from './options.ts';
 import { openPort } from './ports.ts';
 import type { Calls, ConvertRequest, LoadRequest, ReadRequest } from './protocol.ts';
 import { EngineSession, openingText } from './session.ts';
@@ -17,6 +17,8 @@ import type {
   MemoryUse,
   ModelInfo,
   ModelSource,
+  Perplexity,
+  PerplexityOptions,
   Prompt,
   RuntimeInfo,
   Session,
@@ -147,6 +149,14 @@ class EngineModel implements SutraModel {
   async logits(ids: TokenIds): Promise<Float32Array> {
     if (ids.length === 0) raise('invalid_argument', 'logits needs at least one token id');
     return this.#connection.call('logits', { ids: checkedIds(ids) });
+  }
+
+  async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
+    const { context = 512, carryState = false, onProgress, signal } = options;
+    wholeNumber('context', context, 2 ** 31 - 1);
+    raiseIfAborted(signal);
+    const request = { text: checkedPrompt(text), context, carryState };
+    return this.#connection.call('perplexity', request, { onProgress, signal });
   }
 
   memory(): Promise<MemoryUse> {

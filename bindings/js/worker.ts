@@ -240,6 +240,24 @@ export function createHost(
         return heap().sessionLogits(session);
       });
     },
+    async perplexity({ text, context, carryState }, job) {
+      const ids = typeof text === 'string' ? heap().encode(text, false) : text;
+      const total = ids.length - 1;
+      const evaluation = heap().perplexityCreate(ids, context, carryState);
+      try {
+        for (;;) {
+          const { more, tokens, nll } = heap().perplexityStep(evaluation);
+          const perplexity = Math.exp(nll);
+          const progress = { tokens, total, fraction: tokens / total, perplexity };
+          send({ kind: 'progress', call: job.call, progress });
+          await yieldToEventLoop();
+          raiseIfAborted(job.signal);
+          if (!more) return { perplexity, nll, tokens, bitsPerByte: bitsPerByte(text, nll * tokens) };
+        }
+      } finally {
+        heap().perplexityRemove(evaluation);
+      }
+    },
     async encode({ texts, options }, job) {
       const all: Int32Array[] = [];
       for (const text of texts) {
@@ -324,6 +342,11 @@ function restoreMean(heap: Heap, session: number, states: readonly Uint8Array[])
   } finally {
     for (const number of loaded) heap.sessionRemove(number);
   }
+}
+
+function bitsPerByte(text: Prompt, nllSum: number): number | undefined {
+  if (typeof text !== 'string') return undefined;
+  return nllSum / Math.LN2 / new TextEncoder().encode(text).length;
 }
 
 function listen(): void {
