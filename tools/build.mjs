@@ -1,6 +1,6 @@
 // Builds what people use:   node tools/build.mjs [native] [wasm] [package] [web]      (without arguments: all but web)
 //   native: build/sutra    wasm: the nine modules in dist/    package: the JavaScript in dist/    web: web/dist
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { hideFiles, shareGlue } from '../bindings/wasm/glue.mjs';
@@ -112,7 +112,7 @@ function moduleFile(artefact, name, kind) {
 }
 
 async function buildPackage() {
-  const outputs = ['dist/index.js', 'dist/worker.js', 'dist/shared.js', 'dist/index.d.ts'];
+  const outputs = ['dist/index.js', 'dist/worker.js', 'dist/making.js', 'dist/index.d.ts'];
   await ifChanged(
     'package',
     ['bindings/js', 'tsconfig.package.json', 'tsconfig.base.json', 'tools/build.mjs'],
@@ -120,13 +120,16 @@ async function buildPackage() {
     async () => {
       say('build', 'package JavaScript');
       const { build } = await import('esbuild');
+      const isOld = (/** @type {string} */ name) => /\.d\.ts$|\.js(\.map)?$/.test(name);
+      const dist = join(repoRoot, 'dist');
+      if (existsSync(dist)) for (const name of readdirSync(dist).filter(isOld)) rmSync(join(dist, name));
       await build({
         absWorkingDir: repoRoot,
-        entryPoints: ['bindings/js/index.ts', 'bindings/js/worker.ts'],
+        entryPoints: ['bindings/js/index.ts', 'bindings/js/worker.ts', 'bindings/js/making.ts'],
         outdir: 'dist',
         bundle: true,
         splitting: true,
-        chunkNames: 'shared',
+        chunkNames: 'shared-[hash]',
         minify: true,
         lineLimit: 160, // Node shows the line of an error
         sourcemap: true,
@@ -135,8 +138,6 @@ async function buildPackage() {
         external: ['./sutra-*.mjs'],
         logLevel: 'warning',
       });
-      const old = readdirSync(join(repoRoot, 'dist')).filter((name) => name.endsWith('.d.ts'));
-      for (const name of old) rmSync(join(repoRoot, 'dist', name));
       run(join(repoRoot, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.package.json'], { cwd: repoRoot, quiet: true });
     },
   );

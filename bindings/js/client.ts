@@ -2,7 +2,7 @@
 import { Connection } from './connection.ts';
 import { abortError, raise, raiseIfAborted, rethrow, SutraError } from './errors.ts';
 import { TextGeneration } from './generation.ts';
-import { atLeastOne, checkedIds, oneOf } from './options.ts';
+import { atLeastOne, checkedIds, checkedPrompt, oneOf, wholeNumber } from './options.ts';
 import { openPort } from './ports.ts';
 import type { Calls, ConvertRequest, EngineRequest, LoadRequest, QuantizeRequest, ReadRequest } from './protocol.ts';
 import { EngineSession, openingText } from './session.ts';
@@ -17,6 +17,8 @@ import type {
   MemoryUse,
   ModelInfo,
   ModelSource,
+  Perplexity,
+  PerplexityOptions,
   Prompt,
   Quantization,
   QuantizeOptions,
@@ -28,7 +30,6 @@ import type {
   TokenIds,
   Tokenizer,
 } from './types.ts';
-import { zip } from './zip.ts';
 
 const maxCalibrationBytes = 256 << 20;
 
@@ -62,7 +63,7 @@ export async function quantize(source: ModelSource, options: QuantizeOptions = {
   const connection = new Connection();
   const quantization = await request('quantize', connection, () => toQuantizeRequest(source, options), options);
   connection.close(disposedError());
-  return { ...quantization, toBlob: () => zip(quantization.files) };
+  return { ...quantization, toBlob: async () => (await import('./making.ts')).zip(quantization.files) };
 }
 
 /** Opens the connection and makes its first call; when that fails, nothing is left behind. */
@@ -186,6 +187,14 @@ class EngineModel implements SutraModel {
   async logits(ids: TokenIds): Promise<Float32Array> {
     if (ids.length === 0) raise('invalid_argument', 'logits needs at least one token id');
     return this.#connection.call('logits', { ids: checkedIds(ids) });
+  }
+
+  async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
+    const { context = 512, carryState = false, onProgress, signal } = options;
+    wholeNumber('context', context, 2 ** 31 - 1);
+    raiseIfAborted(signal);
+    const request = { text: checkedPrompt(text), context, carryState };
+    return this.#connection.call('perplexity', request, { onProgress, signal });
   }
 
   memory(): Promise<MemoryUse> {

@@ -1,7 +1,7 @@
 // One engine thread as seen by its caller: numbered calls, each settled exactly once, whatever happens.
 import { assertNever, fromErrorData, SutraError } from './errors.ts';
-import type { CallCommand, CallKind, Calls, Command, Reply } from './protocol.ts';
-import type { LoadProgress, SutraErrorLike, TextPiece } from './types.ts';
+import type { CallCommand, CallKind, Calls, Command, ProgressOf, Reply } from './protocol.ts';
+import type { SutraErrorLike, TextPiece } from './types.ts';
 
 /** The way to the engine's thread; ports.ts makes them. */
 export interface Port {
@@ -19,13 +19,13 @@ export interface PortEvents {
 interface Pending {
   resolve(value: never): void;
   reject(error: Error): void;
-  onProgress: ((progress: LoadProgress) => void) | undefined;
+  onProgress: ((progress: never) => void) | undefined;
   onPiece: ((piece: TextPiece) => void) | undefined;
 }
 
-export interface CallOptions {
+export interface CallOptions<K extends CallKind> {
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly onProgress?: ((progress: ProgressOf<K>) => void) | undefined;
   readonly onPiece?: ((piece: TextPiece) => void) | undefined;
 }
 
@@ -53,7 +53,7 @@ export class Connection implements PortEvents {
   start<K extends CallKind>(
     kind: K,
     request: Calls[K][0],
-    options: CallOptions = {},
+    options: CallOptions<K> = {},
   ): { number: number; done: Promise<Calls[K][1]> } {
     const { promise, resolve, reject } = promiseWithResolvers<Calls[K][1]>();
     const number = this.#nextCall++;
@@ -77,7 +77,7 @@ export class Connection implements PortEvents {
     return { number, done: promise.finally(() => signal.removeEventListener('abort', cancel)) };
   }
 
-  call<K extends CallKind>(kind: K, request: Calls[K][0], options?: CallOptions): Promise<Calls[K][1]> {
+  call<K extends CallKind>(kind: K, request: Calls[K][0], options?: CallOptions<K>): Promise<Calls[K][1]> {
     return this.start(kind, request, options).done;
   }
 
@@ -92,7 +92,7 @@ export class Connection implements PortEvents {
   onReply(reply: Reply): void {
     switch (reply.kind) {
       case 'progress':
-        this.#pending.get(reply.call)?.onProgress?.(reply.progress);
+        this.#pending.get(reply.call)?.onProgress?.(reply.progress as never);
         return;
       case 'piece':
         this.#pending.get(reply.call)?.onPiece?.(reply.piece);

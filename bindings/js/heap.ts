@@ -36,6 +36,9 @@ export interface EngineModule extends SharedModule {
   _sutra_generation_step(generation: number): Address;
   _sutra_generation_consume(generation: number): Address;
   _sutra_generation_remove(generation: number): Address;
+  _sutra_perplexity_create(idsBytes: number, context: number, carryState: number): Address;
+  _sutra_perplexity_step(perplexity: number): Address;
+  _sutra_perplexity_remove(perplexity: number): Address;
   _sutra_encode(sizeBytes: number, special: number): Address;
   _sutra_decode(idsBytes: number): Address;
   _sutra_decoder_create(): Address;
@@ -197,6 +200,24 @@ export class Heap extends ModuleHeap<EngineModule> {
 
   generationRemove(generation: number): void {
     this.call((m) => m._sutra_generation_remove(generation));
+  }
+
+  // Perplexity
+
+  perplexityCreate(ids: TokenIds, context: number, carryState: boolean): number {
+    const bytes = idBytes(ids);
+    this.write(bytes);
+    return this.call((m) => m._sutra_perplexity_create(bytes.length, context, Number(carryState))).values[0]!;
+  }
+
+  /** `nll`: the mean of the tokens scored so far. */
+  perplexityStep(perplexity: number): { more: boolean; tokens: number; nll: number } {
+    const { values } = this.call((m) => m._sutra_perplexity_step(perplexity));
+    return { more: values[0] === 1, tokens: values[1]!, nll: values[2]! };
+  }
+
+  perplexityRemove(perplexity: number): void {
+    this.call((m) => m._sutra_perplexity_remove(perplexity));
   }
 
   // Text

@@ -11,6 +11,9 @@ import type {
   Manifest,
   MemoryUse,
   ModelInfo,
+  Perplexity,
+  PerplexityOptions,
+  PerplexityProgress,
   Prompt,
   Quantization,
   QuantizeMethod,
@@ -109,6 +112,7 @@ export interface Calls {
   reset: [{ readonly session: number; readonly prompt: string }, SessionReply];
   disposeSession: [{ readonly session: number }, undefined];
   logits: [{ readonly ids: TokenIds }, Float32Array];
+  perplexity: [{ readonly text: Prompt } & Required<Pick<PerplexityOptions, 'context' | 'carryState'>>, Perplexity];
   encode: [{ readonly texts: readonly string[]; readonly options: EncodeOptions }, Int32Array[]];
   decode: [{ readonly ids: TokenIds }, string];
   createDecoder: [undefined, number];
@@ -119,6 +123,9 @@ export interface Calls {
 }
 
 export type CallKind = keyof Calls;
+
+/** What a call says on its way. */
+export type ProgressOf<K extends CallKind> = K extends 'perplexity' ? PerplexityProgress : LoadProgress;
 
 export type CallCommand = {
   [K in CallKind]: { readonly kind: K; readonly call: number; readonly request: Calls[K][0] };
@@ -134,7 +141,7 @@ export type Command =
 export type Reply =
   | { readonly kind: 'done'; readonly call: number; readonly value: Calls[CallKind][1] }
   | { readonly kind: 'failed'; readonly call: number; readonly error: ErrorData }
-  | { readonly kind: 'progress'; readonly call: number; readonly progress: LoadProgress }
+  | { readonly kind: 'progress'; readonly call: number; readonly progress: ProgressOf<CallKind> }
   | { readonly kind: 'piece'; readonly call: number; readonly piece: TextPiece }
   /** The engine trapped: nothing in this thread can be used any more. */
   | { readonly kind: 'crashed'; readonly message: string };

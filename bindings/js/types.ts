@@ -249,6 +249,41 @@ export interface Generation extends AsyncIterable<TextPiece> {
   readonly result: GenerateResult | undefined;
 }
 
+export interface PerplexityOptions {
+  /** Tokens that are scored in each window of the text. No effect with `carryState`. Default 512. */
+  readonly context?: number;
+  /**
+   * `false`: each window starts from the zero state. `true`: the state is carried over, so that every token is scored
+   * with the whole text before it; recurrent models need no more memory for it, attention
+   * {@link ModelInfo.stateBytesPerToken} for every token of the text, up to {@link ModelInfo.maxTokens}. Default false.
+   */
+  readonly carryState?: boolean;
+  readonly onProgress?: (progress: PerplexityProgress) => void;
+  /** Stops within 64 tokens; the promise rejects with an `AbortError`. */
+  readonly signal?: AbortSignal;
+}
+
+export interface PerplexityProgress {
+  /** Scored so far, and in all. */
+  readonly tokens: number;
+  readonly total: number;
+  /** From 0 to 1. */
+  readonly fraction: number;
+  /** Of the tokens so far. */
+  readonly perplexity: number;
+}
+
+export interface Perplexity {
+  /** e^nll */
+  readonly perplexity: number;
+  /** Mean negative log likelihood of a scored token, natural logarithm. */
+  readonly nll: number;
+  /** Scored: all of the text but the first. */
+  readonly tokens: number;
+  /** Bits that the model needs for a byte of the text in UTF-8; undefined for token ids, which have none. */
+  readonly bitsPerByte: number | undefined;
+}
+
 export interface Message {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string;
@@ -361,6 +396,11 @@ export interface SutraModel extends Disposable, AsyncDisposable {
   createSession(options?: SessionOptions): Promise<Session>;
   /** The last position's logits after reading `ids` from the zero state. */
   logits(ids: TokenIds): Promise<Float32Array>;
+  /**
+   * How well the model predicts a text: the values of `sutra perplexity`. The text is encoded once, without special
+   * tokens. `invalid_argument` for fewer than two tokens, and for windows beyond {@link ModelInfo.maxTokens}.
+   */
+  perplexity(text: Prompt, options?: PerplexityOptions): Promise<Perplexity>;
   memory(): Promise<MemoryUse>;
   /** Stops everything and frees all memory. A second dispose does nothing. */
   dispose(): Promise<void>;

@@ -1,7 +1,6 @@
 // The engine's thread: takes commands, runs them in slices of a token or a chunk, and answers each exactly once.
 // Loaded as a worker it listens at once; createHost serves the caller that wants everything in its own thread.
 
-import { type ConverterHeap, convertModel, startConverter } from './converter.ts';
 import { EngineCrash, raise, raiseIfAborted, rethrow, toErrorData } from './errors.ts';
 import type { Heap } from './heap.ts';
 import { type Context, loadModel, loadTokenizer } from './load.ts';
@@ -13,15 +12,19 @@ import type {
   Command,
   EngineRequest,
   GenerateReply,
-  QuantizeRequest,
   ReadRequest,
   Reply,
   SessionReply,
   WireGenerateOptions,
 } from './protocol.ts';
-import { quantizeModel, type RunningQuantizer, startQuantizer } from './quantizer.ts';
 import { type RunningEngine, startEngine } from './start.ts';
 import type { LoadProgress, Prompt } from './types.ts';
+
+/** An error is reported by whoever waits for the module, unless something else fails first. */
+function quietly<T>(module: Promise<T>): Promise<T> {
+  module.catch(() => {});
+  return module;
+}
 
 export interface Host {
   receive(command: Command): void;
@@ -78,8 +81,6 @@ const promptOnly: WireGenerateOptions = {
 export function createHost(
   post: (reply: Reply) => void,
   start: (request: EngineRequest) => Promise<RunningEngine> = startEngine,
-  openConverter: () => Promise<ConverterHeap> = startConverter,
-  openQuantizer: (request: QuantizeRequest) => Promise<RunningQuantizer> = startQuantizer,
 ): Host {
   const jobs = new Map<number, Job>();
   /** Sessions that a job works on; the others may be used or removed. */
@@ -92,12 +93,12 @@ export function createHost(
   }
 
   function begin(request: EngineRequest): Promise<RunningEngine> {
-    const engine = start(request).then((started) => {
-      running = started;
-      return started;
-    });
-    engine.catch(() => {}); // reported by whoever waits for it, unless something else fails first
-    return engine;
+    return quietly(
+      start(request).then((started) => {
+        running = started;
+        return started;
+      }),
+    );
   }
 
   /** Runs `work` with the session reserved. */
@@ -192,15 +193,13 @@ export function createHost(
     async loadTokenizer(request, job) {
       return { vocabularySize: await loadTokenizer(begin(request), context(request, job)) };
     },
-    convert(request, job) {
-      const converter = openConverter();
-      converter.catch(() => {}); // as in begin()
-      return convertModel(converter, context(request, job));
+    async convert(request, job) {
+      const { convertModel, startConverter } = await import('./making.ts');
+      return convertModel(quietly(startConverter()), context(request, job));
     },
-    quantize(request, job) {
-      const quantizer = openQuantizer(request);
-      quantizer.catch(() => {});
-      return quantizeModel(quantizer, context(request, job));
+    async quantize(request, job) {
+      const { quantizeModel, startQuantizer } = await import('./making.ts');
+      return quantizeModel(quietly(startQuantizer(request)), context(request, job));
     },
     async createSession({ prompt }, job) {
       const { session } = heap().sessionCreate();
@@ -248,6 +247,24 @@ export function createHost(
         await read(session, ids, job);
         return heap().sessionLogits(session);
       });
+    },
+    async perplexity({ text, context, carryState }, job) {
+      const ids = typeof text === 'string' ? heap().encode(text, false) : text;
+      const total = ids.length - 1;
+      const evaluation = heap().perplexityCreate(ids, context, carryState);
+      try {
+        for (;;) {
+          const { more, tokens, nll } = heap().perplexityStep(evaluation);
+          const perplexity = Math.exp(nll);
+          const progress = { tokens, total, fraction: tokens / total, perplexity };
+          send({ kind: 'progress', call: job.call, progress });
+          await yieldToEventLoop();
+          raiseIfAborted(job.signal);
+          if (!more) return { perplexity, nll, tokens, bitsPerByte: bitsPerByte(text, nll * tokens) };
+        }
+      } finally {
+        heap().perplexityRemove(evaluation);
+      }
     },
     async encode({ texts, options }, job) {
       const all: Int32Array[] = [];
@@ -333,6 +350,11 @@ function restoreMean(heap: Heap, session: number, states: readonly Uint8Array[])
   } finally {
     for (const number of loaded) heap.sessionRemove(number);
   }
+}
+
+function bitsPerByte(text: Prompt, nllSum: number): number | undefined {
+  if (typeof text !== 'string') return undefined;
+  return nllSum / Math.LN2 / new TextEncoder().encode(text).length;
 }
 
 function listen(): void {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/generation.h"
+#include "runtime/perplexity.h"
 #include "runtime/session.h"
 #include "shared.h"
 #include "slots.h"
@@ -24,6 +25,7 @@ struct Instance {
   std::optional<text::Tokenizer> tokenizer;  // without a model
   Slots<Session> sessions;
   Slots<Generation> generations;
+  Slots<PerplexityJob> perplexities;
   Slots<text::StreamDecoder> decoders;
 };
 
@@ -224,6 +226,34 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_step(uint32_t number) {
 
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_generation_remove(uint32_t number) {
   instance().generations.remove(number);
+  return out().ok();
+}
+
+// Perplexity
+
+// input: the text as ids. values: number
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_perplexity_create(uint32_t ids_bytes, uint32_t n_context,
+                                                          uint32_t carry_state) {
+  Instance& in = instance();
+  std::vector<int32_t> ids = input_ids(ids_bytes);
+  drop_input();  // it held a whole text
+  auto job = PerplexityJob::create(in.engine, std::move(ids), {n_context, carry_state != 0});
+  if (!job) return out().failed(std::move(job).error());
+  return out().ok({double(in.perplexities.add(std::move(*job)))});
+}
+
+// values: whether there is more to do, tokens scored so far, their mean negative log likelihood
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_perplexity_step(uint32_t number) {
+  PerplexityJob* job = instance().perplexities.find(number);
+  if (!job) return out().failed(unknown("perplexity", number));
+  const auto more = job->step();
+  if (!more) return out().failed(more.error());
+  const PerplexityResult result = job->result();
+  return out().ok({double(*more), double(result.n_tokens), result.nll});
+}
+
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_perplexity_remove(uint32_t number) {
+  instance().perplexities.remove(number);
   return out().ok();
 }
 

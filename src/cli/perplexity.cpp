@@ -12,7 +12,7 @@ constexpr uint64_t kMaxTextBytes = uint64_t{1} << 30;
 struct Options {
   ModelOptions model;
   std::string text;
-  size_t n_context = 512;
+  PerplexityOptions perplexity;
   bool json = false;
 };
 
@@ -25,7 +25,7 @@ Status run(const Options& options) {
   }
   SUTRA_ASSIGN(const std::string text, read_text_file(options.text, kMaxTextBytes));
   SUTRA_ASSIGN(PerplexityJob job,
-               PerplexityJob::create(engine, engine->tokenizer()->encode(text, false).ids, options.n_context));
+               PerplexityJob::create(engine, engine->tokenizer()->encode(text, false).ids, options.perplexity));
   for (bool more = true; more;) {
     SUTRA_ASSIGN(more, job.step());
     show_progress(concat("perplexity: ", job.fraction() * 100, " %, ", job.result().perplexity));
@@ -36,7 +36,8 @@ Status run(const Options& options) {
     print_json({{"perplexity", result.perplexity},
                 {"nll", result.nll},
                 {"tokens", result.n_tokens},
-                {"bits_per_byte", result.bits_per_byte(text.size())}});
+                {"bits_per_byte", result.bits_per_byte(text.size())},
+                {"carried_state", options.perplexity.carry_state}});
   } else {
     std::printf("perplexity %.4f, nll %.6f, %llu tokens, %.4f bits per byte\n", result.perplexity, result.nll,
                 static_cast<unsigned long long>(result.n_tokens), result.bits_per_byte(text.size()));
@@ -50,9 +51,11 @@ Run add_perplexity(CLI::App& app) {
   auto options = std::make_shared<Options>();
   options->model.add_to(app);
   app.add_option("--text", options->text, "text file")->required();
-  app.add_option("--ctx", options->n_context, "tokens scored in each window")
+  app.add_option("--ctx", options->perplexity.n_context, "tokens scored in each window")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_flag("--carry-state", options->perplexity.carry_state,
+               "one state for the whole text, not the zero state at the start of each window; --ctx has no effect");
   app.add_flag("--json", options->json, "one JSON object");
   return [options] { return run(*options); };
 }

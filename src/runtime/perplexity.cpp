@@ -4,59 +4,55 @@
 #include <cmath>
 #include <numbers>
 
+#include "sample/sampler.h"
+#include "tensor/finite.h"
+
 namespace sutra {
-namespace {
-
-// -log softmax(logits)[target], in double: the sum has as many terms as the vocabulary.
-double negative_log_likelihood(std::span<const float> logits, int32_t target) {
-  const double largest = *std::ranges::max_element(logits);
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - largest);
-  return largest + std::log(sum) - logits[static_cast<size_t>(target)];
-}
-
-}  // namespace
 
 double PerplexityResult::bits_per_byte(uint64_t n_bytes) const {
   return n_bytes == 0 ? 0 : nll * static_cast<double>(n_tokens) / std::numbers::ln2 / static_cast<double>(n_bytes);
 }
 
 Result<PerplexityJob> PerplexityJob::create(std::shared_ptr<const Engine> engine, std::vector<int32_t> ids,
-                                            size_t n_context) {
+                                            const PerplexityOptions& options) {
   if (ids.size() < 2)
     return fail(ErrorCode::kInvalidArgument, "perplexity needs at least two tokens, found ", ids.size());
-  if (n_context < 1) return fail(ErrorCode::kInvalidArgument, "the context must be at least one token");
+  if (options.n_context < 1) return fail(ErrorCode::kInvalidArgument, "the context must be at least one token");
   SUTRA_TRY(engine->check_ids(ids));
   PerplexityJob job;
+  const size_t n_fed = ids.size() - 1;
+  job.n_window_ = options.carry_state ? n_fed : std::min(options.n_context, n_fed);
+  job.window_end_ = job.n_window_;
   SUTRA_ASSIGN(job.state_, State::create(engine->model().state_layout()));
-  job.logits_.resize(kChunkTokens * engine->info().vocab_size);
+  // For the whole window: what does not fit is refused before any of the work is done.
+  SUTRA_TRY(engine->reserve(job.state_, job.n_window_));
+  SUTRA_ASSIGN(job.logits_, AlignedBuffer::create(uint64_t{kChunkTokens} * engine->info().vocab_size * sizeof(float)));
   job.engine_ = std::move(engine);
   job.ids_ = std::move(ids);
-  job.n_context_ = n_context;
-  job.window_end_ = std::min(n_context, job.ids_.size() - 1);
   return job;
 }
 
 Result<bool> PerplexityJob::step() {
+  const size_t n_fed = ids_.size() - 1;
+  if (position_ == n_fed) return false;
   if (position_ == window_end_) {
-    if (window_end_ == ids_.size() - 1) return false;
+    window_end_ = std::min(window_end_ + n_window_, n_fed);
     state_.reset(engine_->model().state_layout());
-    window_end_ = std::min(window_end_ + n_context_, ids_.size() - 1);
+    SUTRA_TRY(engine_->reserve(state_, window_end_ - position_));
   }
   const size_t n = std::min(kChunkTokens, window_end_ - position_);
   const size_t vocab_size = engine_->info().vocab_size;
-  const std::span logits = std::span(logits_).first(n * vocab_size);
-  SUTRA_TRY(engine_->reserve(state_, n));
+  const std::span logits = logits_.as<float>().first(n * vocab_size);
   engine_->forward(state_, std::span(ids_).subspan(position_, n), LogitsWanted::kAll, logits);
+  if (const auto bad = first_non_finite({Dtype::kF32, {logits.size()}, std::as_bytes(logits)}))
+    return fail(ErrorCode::kNonFinite, "the logits after token ", position_ + *bad / vocab_size, " are not finite");
   for (size_t t = 0; t < n; ++t) {
-    const double nll = negative_log_likelihood(logits.subspan(t * vocab_size, vocab_size), ids_[position_ + t + 1]);
-    if (!std::isfinite(nll))
-      return fail(ErrorCode::kNonFinite, "the logits after token ", position_ + t, " are not finite");
-    nll_sum_ += nll;
+    nll_sum_ -= static_cast<double>(
+        sample::log_probability(logits.subspan(t * vocab_size, vocab_size), ids_[position_ + t + 1]));
   }
   n_scored_ += n;
   position_ += n;
-  return position_ < ids_.size() - 1;
+  return position_ < n_fed;
 }
 
 double PerplexityJob::fraction() const { return static_cast<double>(position_) / static_cast<double>(ids_.size() - 1); }

@@ -19,6 +19,7 @@ export class FakeEngine {
     number,
     { session: number; prompt: number[]; read: number; left: number; written: number; logprobs: boolean }
   >();
+  readonly perplexities = new Map<number, { ids: number[]; context: number; carryState: boolean; scored: number }>();
   threads = 0;
   steps = 0;
   /** Names of functions that trap instead of answering. */
@@ -211,6 +212,24 @@ export class FakeEngine {
   }
   _sutra_generation_remove(number: number) {
     this.generations.delete(number);
+    return this.#reply({});
+  }
+  /** A token's negative log likelihood is its id. */
+  _sutra_perplexity_create(idsBytes: number, context: number, carryState: number) {
+    const ids = [...new Int32Array(this.input(idsBytes).buffer)];
+    if (ids.length < 2) return this.#reply({ code: 1, text: `at least two tokens, found ${ids.length}` });
+    this.perplexities.set(++this.#last, { ids, context, carryState: carryState === 1, scored: 0 });
+    return this.#reply({ values: [this.#last] });
+  }
+  _sutra_perplexity_step(number: number) {
+    this.steps++;
+    const job = this.perplexities.get(number)!;
+    job.scored = Math.min(job.scored + 4, job.ids.length - 1);
+    const sum = job.ids.slice(1, job.scored + 1).reduce((all, id) => all + id, 0);
+    return this.#reply({ values: [Number(job.scored < job.ids.length - 1), job.scored, sum / job.scored] });
+  }
+  _sutra_perplexity_remove(number: number) {
+    this.perplexities.delete(number);
     return this.#reply({});
   }
   _sutra_encode(size: number) {
