@@ -125,6 +125,7 @@ async function toQuantizeRequest(source: ModelSource, options: QuantizeOptions):
     calibration: text,
     sequences: atLeastOne('calibrationSequences', calibrationSequences, 4096),
     context: atLeastOne('calibrationContext', calibrationContext, 65536),
+    keepEmbeddings: options.keepEmbeddings === true,
     checkpoints: options.checkpoints === true,
     resume: options.resume,
   };

@@ -60,6 +60,7 @@ export interface QuantizeRequest extends ReadRequest, EngineRequest {
   readonly method: QuantizeMethod;
   readonly bits: NonNullable<QuantizeOptions['bits']>;
   readonly groupSize: NonNullable<QuantizeOptions['groupSize']>;
+  readonly keepEmbeddings: boolean;
   readonly calibration: Blob;
   readonly sequences: number;
   readonly context: number;

@@ -16,6 +16,7 @@ export interface QuantizerModule extends WorkshopModule {
     method: number,
     bits: number,
     groupSize: number,
+    keepEmbeddings: number,
     sequences: number,
     context: number,
     threads: number,
@@ -39,14 +40,23 @@ export class QuantizerHeap extends WorkshopHeap<QuantizerModule> {
 
   /** `head`: the weights' file up to its first tensor. */
   quantizeBegin(
-    { method, bits, groupSize, sequences, context }: QuantizeRequest,
+    { method, bits, groupSize, keepEmbeddings, sequences, context }: QuantizeRequest,
     text: Uint8Array,
     threads: number,
   ): { architecture: string; filesBeside: number; head: ArrayBuffer } {
     this.write(text);
     const number = methods.indexOf(method);
     const answer = this.call((m) =>
-      m._sutra_quantize_begin(text.length, number, bits, groupSize, sequences, context, threads),
+      m._sutra_quantize_begin(
+        text.length,
+        number,
+        bits,
+        groupSize,
+        Number(keepEmbeddings),
+        sequences,
+        context,
+        threads,
+      ),
     );
     return { architecture: answer.text, filesBeside: answer.values[0]!, head: answer.data };
   }

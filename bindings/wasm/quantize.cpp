@@ -64,11 +64,11 @@ extern "C" {
 // Of the weights fed so far. input: the calibration text. text: the architecture. values: files beside. data: the weights'
 // file up to its first tensor
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_begin(uint32_t text_bytes, uint32_t method, uint32_t bits,
-                                                       uint32_t group_size, uint32_t n_sequences, uint32_t n_context,
-                                                       uint32_t n_threads) {
+                                                       uint32_t group_size, uint32_t keep_embeddings,
+                                                       uint32_t n_sequences, uint32_t n_context, uint32_t n_threads) {
   quantizer().reset();
-  auto created =
-      create(text_bytes, {kMethods[method], static_cast<int>(bits), group_size}, {n_sequences, n_context}, n_threads);
+  auto created = create(text_bytes, {kMethods[method], static_cast<int>(bits), group_size, keep_embeddings != 0},
+                        {n_sequences, n_context}, n_threads);
   if (!created) return out().failed(std::move(created).error());
   quantizer().emplace(std::move(*created));
   if (Status begun = quantizer()->begin(file_sink()); !begun) return out().failed(std::move(begun).error());

@@ -95,6 +95,8 @@ Run add_quantize(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--group-size", quantize.quantize.group_size, "weights that share a scale: 32, 64, 128")
       ->capture_default_str();
+  app.add_flag("--keep-embeddings", quantize.quantize.keep_embeddings,
+               "leaves embeddings and head in float: programs that read AutoAWQ's files load the result");
   app.add_option("--calibration", quantize.calibration_path, "text like that the model is for");
   app.add_option("--calibration-sequences", quantize.calibration.n_sequences, "pieces taken from it")
       ->check(CLI::PositiveNumber)

@@ -357,7 +357,7 @@ Status GgufHeaderParser::end_tensors() {
   // Cannot wrap: both are small.
   header_.data_offset = (at_ + alignment_ - 1) / alignment_ * alignment_;
   const uint64_t data_bytes = file_size_ - std::min(file_size_, header_.data_offset);
-  std::ranges::stable_sort(tensors, {}, &TensorEntry::begin);
+  sort_by_place(tensors);
   for (size_t i = 0; i < tensors.size(); ++i) {
     const TensorEntry& entry = tensors[i];
     if (entry.end > data_bytes) {

@@ -303,9 +303,13 @@ Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> he
   if (const auto key = find_duplicate(header.metadata, [](const auto& e) -> std::string_view { return e.first; })) {
     return fail(ErrorCode::kMalformed, "metadata key '", printable(*key), "' is there twice");
   }
-  std::ranges::sort(header.tensors, {}, [](const TensorEntry& e) { return std::tie(e.begin, e.end, e.name); });
+  sort_by_place(header.tensors);
   SUTRA_TRY(check_coverage(header.tensors, file_size - *data_offset));
   return header;
+}
+
+void sort_by_place(std::vector<TensorEntry>& tensors) {
+  std::ranges::sort(tensors, {}, [](const TensorEntry& e) { return std::tie(e.begin, e.end, e.name); });
 }
 
 }  // namespace sutra

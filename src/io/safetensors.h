@@ -37,6 +37,9 @@ struct TensorEntry {
   uint64_t end = 0;
 };
 
+// In the order of their bytes; of those without any, by name.
+void sort_by_place(std::vector<TensorEntry>& tensors);
+
 struct SafetensorsHeader {
   std::vector<TensorEntry> tensors;                           // in the order of their bytes
   std::vector<std::pair<std::string, std::string>> metadata;  // in file order

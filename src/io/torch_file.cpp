@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 #include <utility>
 
 #include "base/assert.h"
@@ -331,7 +332,9 @@ void TorchReader::plan_passes() {
   }
   for (size_t i = 0; i < t.storages.size(); ++i) passes_.push_back({i, whole[i], true});
   for (const size_t i : parts) passes_.push_back({t.views[i].storage, i, false});
-  std::ranges::stable_sort(passes_, {}, [&](const Pass& pass) { return storage_offsets_[pass.storage]; });
+  std::ranges::sort(passes_, {}, [&](const Pass& pass) {
+    return std::tuple(storage_offsets_[pass.storage], !pass.checks, pass.view.value_or(0));
+  });
 }
 
 Status TorchReader::next_pass() {

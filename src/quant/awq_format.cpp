@@ -5,7 +5,6 @@
 #include "base/checked.h"
 #include "base/half.h"
 #include "quant/awq_packer.h"
-#include "tensor/finite.h"
 
 namespace sutra {
 namespace {
@@ -32,14 +31,6 @@ int byte_of(std::span<const uint32_t> line, size_t output) {
   // The order is its own inverse.
   const size_t shift = 8 * kAwqByteOrder[output % 4];
   return static_cast<int>(line[output / 4] >> shift & 0xffu);
-}
-
-Status check_scales(const AwqTensors& tensors, std::string_view name) {
-  const auto element = first_non_finite(tensors.scales.view());
-  if (!element) return {};
-  const uint64_t n_out = tensors.scales.shape()[1];
-  return fail(ErrorCode::kNonFinite, "matrix '", name, "': the 8-bit scale of row ", *element % n_out, ", group ",
-              *element / n_out, " is NaN or infinite");
 }
 
 // Rows first ≤ row < first + n as float32 [n, K].
@@ -84,7 +75,7 @@ Result<Q4Matrix> repack_awq(const AwqTensors& tensors, size_t n_out, size_t n_in
 }
 
 Result<Q8Matrix> repack_awq_bytes(const AwqTensors& tensors, std::string_view name) {
-  SUTRA_TRY(check_scales(tensors, name));
+  SUTRA_TRY(check_awq_scales(tensors.scales.view(), name));
   const auto n_in = static_cast<size_t>(tensors.qweight.shape()[0]);
   const auto n_out = static_cast<size_t>(tensors.scales.shape()[1]);
   SUTRA_ASSIGN(Q8Matrix matrix, Q8Matrix::create(n_out, n_in));
@@ -100,7 +91,7 @@ Result<Q8Matrix> repack_awq_bytes(const AwqTensors& tensors, std::string_view na
 }
 
 Result<Tensor> widen_awq_bytes(const AwqTensors& tensors, std::string_view name) {
-  SUTRA_TRY(check_scales(tensors, name));
+  SUTRA_TRY(check_awq_scales(tensors.scales.view(), name));
   const uint64_t n_in = tensors.qweight.shape()[0], n_out = tensors.scales.shape()[1];
   SUTRA_ASSIGN(Tensor wide, Tensor::create(Dtype::kF32, {n_out, n_in}, Contents::kUndefined));
   widen_byte_rows(tensors, 0, static_cast<size_t>(n_out), wide.as<float>().data());

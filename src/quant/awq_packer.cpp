@@ -140,12 +140,17 @@ void AwqPacker::pack(const std::byte* rows, size_t n_slabs) {
   slabs_packed_ += n_slabs;
 }
 
+Status check_awq_scales(const TensorView& scales, std::string_view name) {
+  const auto element = first_non_finite(scales);
+  if (!element) return {};
+  const uint64_t n_out = scales.shape[1];
+  return fail(ErrorCode::kNonFinite, "matrix '", name, "': the scale of row ", *element % n_out, ", group ",
+              *element / n_out, " is NaN or infinite");
+}
+
 Status set_awq_groups(const TensorView& qzeros, const TensorView& scales, std::string_view name, Q4Matrix& matrix) {
   const size_t n_out = matrix.n_rows();
-  if (const auto element = first_non_finite(scales)) {
-    return fail(ErrorCode::kNonFinite, "matrix '", name, "': the 4-bit scale of row ", *element % n_out, ", group ",
-                *element / n_out, " is NaN or infinite");
-  }
+  SUTRA_TRY(check_awq_scales(scales, name));
   const size_t n_groups = matrix.view().n_groups();
   const size_t tile_bytes = matrix.view().tile_bytes();
   const auto zero_words = qzeros.as<uint32_t>();

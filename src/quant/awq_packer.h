@@ -34,8 +34,10 @@ class AwqPacker {
   size_t slabs_packed_ = 0;
 };
 
-// Zeros and scales of `matrix` from qzeros I32 [G, N/8] and scales F16 [G, N]. kNonFinite names the matrix when a scale
-// is NaN or infinite: the kernels rely on finite scales.
+// kNonFinite names the matrix when a scale of F16 [G, N] is NaN or infinite: the kernels rely on finite ones.
+Status check_awq_scales(const TensorView& scales, std::string_view name);
+
+// Zeros and scales of `matrix` from qzeros I32 [G, N/8] and scales F16 [G, N]. Errors of check_awq_scales().
 Status set_awq_groups(const TensorView& qzeros, const TensorView& scales, std::string_view name, Q4Matrix& matrix);
 
 }  // namespace sutra

@@ -51,6 +51,11 @@ double relative_error(const Q4Integers& quantised, std::span<const float> weight
   return whole > 0 ? rms(error) / whole : 0;
 }
 
+// The name of what has this parameter.
+std::string module_of(const std::string& parameter) {
+  return parameter.ends_with(kWeight) ? parameter.substr(0, parameter.size() - kWeight.size()) : parameter;
+}
+
 double share_cut(std::span<const float> limits, std::span<const float> weights, size_t n_in, size_t group_size) {
   if (limits.empty()) return 0;
   size_t n_cut = 0, index = 0;
@@ -133,7 +138,7 @@ Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, S
 Status Quantizer::make_plans() {
   const std::vector<std::string> names = quantizable_linears(model_.config);
   const std::set<std::string> linears(names.begin(), names.end());
-  const bool tied = outer_names(model_.config).tied;
+  const OuterNames outer = outer_names(model_.config);
   SUTRA_TRY(check_publishable(model_));
   bool is_before = true;  // the layers
   for (const Parameter& parameter : parameters(model_.config)) {
@@ -145,20 +150,20 @@ Status Quantizer::make_plans() {
     is_before = is_before && !parameter.layer;
     plan.stage = parameter.layer ? *parameter.layer + 1 : is_before ? 0 : n_stages() - 1;
     // A tied embedding gets the head's scales.
-    if (tied && plans_.empty()) plan.stage = n_stages() - 1;
+    if (outer.tied && plans_.empty()) plan.stage = n_stages() - 1;
     plan.bytes_before = source->bytes().size();
     plan.kept_dtype = kept_dtype(*source, parameter.is_matrix);
-    const std::string linear = parameter.name.ends_with(kWeight)
-                                   ? parameter.name.substr(0, parameter.name.size() - kWeight.size())
-                                   : parameter.name;
+    const std::string linear = module_of(parameter.name);
     const Shape& shape = parameter.shape;
     plan.format = {options_.bits, options_.group_size};
     // Rows of an embedding are looked up, not multiplied: their errors do not average out, and smaller groups cost no time.
-    if (!tied && parameter.name == concat(outer_names(model_.config).embeddings, kWeight)) {
+    if (!outer.tied && linear == outer.embeddings) {
       plan.format.group_size = std::min(options_.group_size, kEmbeddingGroupSize);
     }
     const size_t group_size = plan.format.group_size;
-    if (!linears.contains(linear) || shape.n_dims() != 2) {
+    if (options_.keep_embeddings && (linear == outer.embeddings || linear == outer.head)) {
+      plan.kept_because = "embeddings and head are to be kept";
+    } else if (!linears.contains(linear) || shape.n_dims() != 2) {
       plan.kept_because = "small or sensitive";
     } else if (!awq_can_hold(static_cast<size_t>(shape[0]))) {
       plan.kept_because = concat(shape[0], " outputs are not a multiple of 8");
@@ -193,7 +198,7 @@ Status Quantizer::make_plans() {
       continue;
     }
     const auto n_out = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
-    const std::string written = plan.written_name.substr(0, plan.written_name.size() - kWeight.size());
+    const std::string written = module_of(plan.written_name);
     const size_t group_size = plan.format.group_size;
     const int bits = file_bits();
     add_spec(plan.stage, {written + ".qweight", Dtype::kI32, awq_qweight_shape(n_out, n_in, bits)});
@@ -209,10 +214,10 @@ Status Quantizer::plan_files(Companions companions) {
   std::string kept, others;
   for (const Plan& plan : plans_) {
     if (plan.linear.empty()) {
-      if (plan.shape.n_dims() == 2) kept += concat(kept.empty() ? "" : ", ", json_quote(plan.written_name));
+      if (plan.shape.n_dims() == 2) kept += concat(kept.empty() ? "" : ", ", json_quote(module_of(plan.written_name)));
     } else if (plan.format.group_size != options_.group_size) {
-      const std::string written = plan.written_name.substr(0, plan.written_name.size() - kWeight.size());
-      others += concat(others.empty() ? "" : ", ", json_quote(written), ": ", plan.format.group_size);
+      others +=
+          concat(others.empty() ? "" : ", ", json_quote(module_of(plan.written_name)), ": ", plan.format.group_size);
     }
   }
   if (!others.empty()) others = concat(R"(, "group_sizes": {)", others, "}");
@@ -530,7 +535,7 @@ Status Quantizer::quantize(const Plan& plan) {
   packed_bytes_ += report.bytes_after;
   add_to_report(std::move(report));
 
-  const std::string written = plan.written_name.substr(0, plan.written_name.size() - kWeight.size());
+  const std::string written = module_of(plan.written_name);
   SUTRA_TRY(finish_tensor(written + ".qweight", std::move(packed.qweight)));
   SUTRA_TRY(finish_tensor(written + ".qzeros", std::move(packed.qzeros)));
   return finish_tensor(written + ".scales", std::move(packed.scales));

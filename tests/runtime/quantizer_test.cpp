@@ -9,6 +9,7 @@
 
 #include "io/safetensors_stream.h"
 #include "io/tensor_sink.h"
+#include "model/parameters.h"
 #include "runtime/init_folder.h"
 #include "runtime/quantize_folder.h"
 #include "runtime/session.h"
@@ -49,6 +50,8 @@ std::string fresh_model(const test::TemporaryFolder& folder, std::string_view co
 ModelWeights weights_of(const std::string& model) {
   return value_of(load_model_weights(value_of(find_model(model)), FolderOptions()));
 }
+
+ModelConfig config_of(const std::string& model) { return weights_of(model).config; }
 
 Sequences random_sequences() {
   test::Random random(20261122);
@@ -168,6 +171,32 @@ TEST_CASE("an embedding that is only looked up has groups of 32") {
   CHECK(report.tensors.back().group_size == 64);
   // Groups of 32 for all differ from this in other matrices only.
   CHECK(rms_difference(logits_of(folder.file("out")), logits_of(model)) < 0.5);
+}
+
+TEST_CASE("embeddings and head can stay as they are") {
+  for (const std::string_view config : {kConfigs[0], kConfigs[4], kConfigs[6]}) {
+    CAPTURE(config);
+    const test::TemporaryFolder folder;
+    const std::string model = fresh_model(folder, config);
+    Quantizer quantizer = value_of(
+        Quantizer::create(weights_of(model), Companions(), random_sequences(), {Method::kAwq, 4, 32, true}, 2));
+    const QuantizeReport report = write(quantizer, folder.file("out"));
+    size_t n_kept = 0;
+    for (const QuantizedTensor& tensor : report.tensors) {
+      if (tensor.kept_because == "embeddings and head are to be kept") ++n_kept;
+      // Nothing is new where others would not know it.
+      CHECK((!tensor.name.ends_with("_scale") || tensor.name.ends_with("out_scale")));
+    }
+    CHECK(n_kept == (config == kConfigs[4] ? 1 : 2));  // Mamba's are one
+    std::ifstream file(folder.file("out") + "/config.json");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    for (const Parameter& parameter : parameters(config_of(folder.file("out")))) {
+      if (parameter.layer || !parameter.is_matrix) continue;
+      const std::string module = parameter.name.substr(0, parameter.name.find(".weight"));
+      CHECK(text.find("\"" + module + "\"") != std::string::npos);
+    }
+    CHECK(rms_difference(logits_of(folder.file("out")), logits_of(model)) < 0.5);
+  }
 }
 
 TEST_CASE("a shorter group at the end, and matrices that no group fits, stay as they are") {
