@@ -35,7 +35,7 @@ std::vector<float> inverse_of(std::span<const float> s) {
   return inverse;
 }
 
-// The rounding error of rows of one matrix: error(row, out [K]).
+// What rounding does to rows of one matrix: error(row, out [K]).
 class RowRounder {
  public:
   RowRounder(const CalibratedMatrix& matrix, std::span<const float> s, std::span<const float> inverse,
@@ -43,13 +43,27 @@ class RowRounder {
       : matrix_(matrix), s_(s), inverse_(inverse), format_(format), low_(n_groups()), high_(n_groups()) {}
 
   void error(size_t row, float* out) {
-    const RoundingRow weights{matrix_.weights.data() + row * n_in(), n_in(), format_.group_size,
-                              s_.empty() ? nullptr : s_.data(), s_.empty() ? nullptr : inverse_.data()};
-    kernels::group_ranges(weights, low_.data(), high_.data());
+    const RoundingRow weights = ranged(row);
     kernels::rounding_error(weights, low_.data(), high_.data(), format_.levels(), out);
   }
 
+  // Of the row's output, by the moments of the input: as if channels were uncorrelated but for their means.
+  float moment_error(size_t row) {
+    const RoundingRow weights = ranged(row);
+    const InputStatistics& input = *matrix_.input;
+    return kernels::moment_error(weights, low_.data(), high_.data(), format_.levels(),
+                                 {input.variance().data(), input.mean().data()});
+  }
+
  private:
+  // A row, and its groups' ranges in low_ and high_.
+  RoundingRow ranged(size_t row) {
+    const RoundingRow weights{matrix_.weights.data() + row * n_in(), n_in(), format_.group_size,
+                              s_.empty() ? nullptr : s_.data(), s_.empty() ? nullptr : inverse_.data()};
+    kernels::group_ranges(weights, low_.data(), high_.data());
+    return weights;
+  }
+
   [[nodiscard]] size_t n_in() const { return matrix_.n_in(); }
   [[nodiscard]] size_t n_groups() const { return div_up(n_in(), format_.group_size); }
 
@@ -59,21 +73,16 @@ class RowRounder {
   std::vector<float> low_, high_;
 };
 
-// As output_error(), by moments: as if channels were uncorrelated but for their means.
+// As output_error(), by the moments of the inputs.
 double moment_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s,
                     const RoundingFormat& format) {
   const std::vector<float> inverse = inverse_of(s);
-  std::vector<float> error(s.size());
   double sum = 0;
   for (const CalibratedMatrix& matrix : matrices) {
     const std::vector<size_t> rows = spread_rows(matrix.n_out, kComparedRows);
     RowRounder rounder(matrix, s, inverse, format);
     double of_matrix = 0;
-    for (const size_t row : rows) {
-      rounder.error(row, error.data());
-      of_matrix += kernels::weighted_error(error.data(), matrix.input->variance().data(), matrix.input->mean().data(),
-                                           error.size());
-    }
+    for (const size_t row : rows) of_matrix += rounder.moment_error(row);
     sum += of_matrix / static_cast<double>(rows.size()) * static_cast<double>(matrix.n_out);
   }
   return sum;
@@ -214,9 +223,9 @@ ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<
 
 namespace {
 
-// Rows whose candidates are multiplied together, and candidates of each: those that are best by the moments.
+// Rows whose candidates are compared together: those whose error by the moments is at most so many times the least.
 constexpr size_t kRowsAtOnce = 16;
-constexpr size_t kCloseLimits = 4;
+constexpr float kCloseLimits = 1.15f;
 
 // The limits of a group of columns, for some rows at a time.
 class LimitSearch {
@@ -227,86 +236,70 @@ class LimitSearch {
         first_(group * format.group_size),
         n_(std::min(format.group_size, matrix.n_in() - first_)),
         mean_(n_),
-        variance_(n_, 1.0f),
-        errors_(kLimitSteps * n_) {
+        variance_(n_, 1.0f) {
     if (matrix.input == nullptr) return;
     std::ranges::copy(matrix.input->mean().subspan(first_, n_), mean_.begin());
     std::ranges::copy(matrix.input->variance().subspan(first_, n_), variance_.begin());
-    products_.resize(n_ * n_);
-    matrix.input->copy_products(first_, n_, products_.data());
-    close_.resize(kRowsAtOnce * kCloseLimits * n_);
-    outputs_.resize(close_.size());
+    products_ = matrix.input->product_tiles(first_, n_);
+    n_padded_ = round_up(n_, InputStatistics::kTile);
+    errors_.resize(kRowsAtOnce * kLimitSteps * n_padded_);
   }
 
   // Rows first ≤ row < last, at most kRowsAtOnce, to limits[row · stride].
   void search(size_t first_row, size_t last_row, float* limits, size_t stride) {
-    size_t steps[kRowsAtOnce][kCloseLimits];
-    float largest[kRowsAtOnce];
-    for (size_t row = first_row; row < last_row; ++row) {
-      const size_t r = row - first_row;
-      largest[r] = rank(row, steps[r]);
-      if (products_.empty()) continue;
-      for (size_t i = 0; i < kCloseLimits; ++i) {
-        std::copy_n(errors_.data() + steps[r][i] * n_, n_, close_.data() + (r * kCloseLimits + i) * n_);
-      }
-    }
-    const size_t n_candidates = (last_row - first_row) * kCloseLimits;
-    if (!products_.empty()) {
-      kernels::gemm_f(
-          {{products_.data(), Dtype::kF32, n_, n_}, close_.data(), n_candidates, 0, n_, outputs_.data(), n_});
-    }
-    for (size_t row = first_row; row < last_row; ++row) {
-      const size_t r = row - first_row;
-      const size_t best = products_.empty() ? 0 : best_of(r);
-      limits[row * stride] = largest[r] * limit_share(steps[r][best]);
+    n_close_ = 0;
+    for (size_t row = first_row; row < last_row; ++row) compare_by_moments(row, limits[row * stride]);
+    if (n_close_ == 0) return;
+    kernels::quadratic_errors(errors_.data(), n_close_, n_padded_, products_.data(), squares_.data());
+    // Those of a row are neighbours; the first where several are equal.
+    for (size_t i = 0; i < n_close_; ++i) {
+      const bool is_first = i == 0 || close_[i].row != close_[i - 1].row;
+      if (!is_first && squares_[i] >= squares_[best_]) continue;
+      best_ = i;
+      limits[close_[i].row * stride] = close_[i].limit;
     }
   }
 
  private:
-  static float limit_share(size_t step) { return 1 - static_cast<float>(step) * kLimitStep; }
+  struct Close {
+    size_t row;
+    float limit;
+  };
 
-  // The rounding errors of all limits of a row, and the steps that are best by the moments, the best one first; returns
-  // the row's largest weight.
-  float rank(size_t row, size_t* steps) {
+  // The limit of least error by the moments, and the errors of all that are close to it where the products can tell more.
+  void compare_by_moments(size_t row, float& best_limit) {
     const RoundingRow weights{matrix_.weights.data() + row * matrix_.n_in() + first_, n_, n_, nullptr, nullptr};
     float low = 0, high = 0;
     kernels::group_ranges(weights, &low, &high);
     const float largest = std::max(-low, high);
-    std::array<std::pair<float, size_t>, kLimitSteps> ranking;
+    std::array<float, kLimitSteps> limits, lows, highs, errors;
     for (size_t i = 0; i < kLimitSteps; ++i) {
-      const float limit = largest * limit_share(i);
-      const float cut_low = std::max(low, -limit), cut_high = std::min(high, limit);
-      float* const error = errors_.data() + i * n_;
-      kernels::rounding_error(weights, &cut_low, &cut_high, format_.levels(), error);
-      ranking[i] = {kernels::weighted_error(error, variance_.data(), mean_.data(), n_), i};
+      limits[i] = largest * (1 - static_cast<float>(i) * kLimitStep);
+      lows[i] = std::max(low, -limits[i]);
+      highs[i] = std::min(high, limits[i]);
     }
-    std::ranges::partial_sort(ranking, ranking.begin() + kCloseLimits);
-    for (size_t i = 0; i < kCloseLimits; ++i) steps[i] = ranking[i].second;
-    return largest;
-  }
-
-  // Of the candidates of a row the one with the least error eᵀ H e; the first where several are equal.
-  [[nodiscard]] size_t best_of(size_t r) const {
-    size_t best = 0;
-    float least = 0;
-    for (size_t i = 0; i < kCloseLimits; ++i) {
-      const size_t at = (r * kCloseLimits + i) * n_;
-      float error = 0;
-      kernels::gemm_f({{close_.data() + at, Dtype::kF32, 1, n_}, outputs_.data() + at, 1, 0, 1, &error, 1});
-      if (i > 0 && error >= least) continue;
-      least = error;
-      best = i;
+    kernels::range_errors(weights, lows.data(), highs.data(), kLimitSteps, format_.levels(),
+                          {variance_.data(), mean_.data()}, errors.data());
+    const auto best = std::ranges::min_element(errors);
+    best_limit = limits[static_cast<size_t>(best - errors.begin())];
+    const float close = *best * kCloseLimits;
+    if (products_.empty() || std::ranges::count_if(errors, [&](float error) { return error <= close; }) < 2) return;
+    for (size_t i = 0; i < kLimitSteps; ++i) {
+      if (errors[i] > close) continue;
+      kernels::rounding_error(weights, &lows[i], &highs[i], format_.levels(), errors_.data() + n_close_ * n_padded_);
+      close_[n_close_++] = {row, limits[i]};
     }
-    return best;
   }
 
   const CalibratedMatrix& matrix_;
   const RoundingFormat& format_;
-  size_t first_, n_;
+  size_t first_, n_, n_padded_ = 0;
   std::vector<float> mean_, variance_;
-  std::vector<float> products_;  // H [n, n]; empty without an input
-  std::vector<float> errors_;    // [10, n] of one row
-  std::vector<float> close_, outputs_;
+  std::vector<float> products_;  // of the input; empty without one
+  std::vector<float> errors_;    // of the close ones, [n_padded_] each
+  std::array<Close, kRowsAtOnce * kLimitSteps> close_;
+  std::array<float, kRowsAtOnce * kLimitSteps> squares_;
+  size_t n_close_ = 0, best_ = 0;
 };
 
 }  // namespace

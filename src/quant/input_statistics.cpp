@@ -108,17 +108,23 @@ void InputStatistics::divide(std::span<const float> s) {
   }
 }
 
-void InputStatistics::copy_products(size_t first, size_t n, float* out) const {
+std::vector<float> InputStatistics::product_tiles(size_t first, size_t n) const {
   const size_t block = first / kBlock, begin = first % kBlock;
   SUTRA_ASSERT(begin + n <= kBlock && product_tokens_ > 0);
-  const size_t width = std::min(kBlock, n_channels_ - block * kBlock);
+  const size_t width = std::min(kBlock, n_channels_ - block * kBlock), n_padded = round_up(n, kTile);
   const float* const products = products_.as<float>().data() + block * kBlock * kBlock;
   const float per_token = 1 / static_cast<float>(product_tokens_);
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = i; j < n; ++j) {
-      out[i * n + j] = out[j * n + i] = products[(begin + i) * width + begin + j] * per_token;
+  std::vector<float> tiles(n_padded * (n_padded + kTile) / 2);
+  float* tile = tiles.data();
+  for (size_t column = 0; column < n; column += kTile) {
+    for (size_t i = 0; i < std::min(n, column + kTile); ++i) {
+      for (size_t j = std::max(i, column); j < std::min(n, column + kTile); ++j) {
+        tile[i * kTile + j - column] = products[(begin + i) * width + begin + j] * (i == j ? per_token : 2 * per_token);
+      }
     }
+    tile += (column + kTile) * kTile;
   }
+  return tiles;
 }
 
 }  // namespace sutra
