@@ -1,5 +1,7 @@
 #include "quant/awq_format.h"
 
+#include <algorithm>
+
 #include "base/checked.h"
 #include "base/half.h"
 #include "quant/awq_packer.h"
@@ -9,17 +11,37 @@ namespace {
 
 constexpr size_t kNibblesPerWord = 8;
 
-// rows [N, n_lines] of nibbles as words [n_lines, N/8].
-void pack_rows(std::span<const uint8_t> rows, size_t n_lines, size_t n_out, std::span<uint32_t> words) {
-  const size_t words_per_line = n_out / kNibblesPerWord;
+// Words of a line that are packed together, a cache line of them, and lines: both ways through memory are in order then.
+constexpr size_t kWords = 16, kLines = 64;
+
+// Nibbles of eight rows, n_lines at most kLines of them, as words.
+void pack_words(const uint8_t* rows, size_t stride, size_t n_lines, uint32_t* words) {
+  const uint8_t* row[kNibblesPerWord];
+  for (size_t i = 0; i < kNibblesPerWord; ++i) row[i] = rows + kAwqOrder[i] * stride;
   for (size_t line = 0; line < n_lines; ++line) {
-    for (size_t c = 0; c < words_per_line; ++c) {
-      uint32_t word = 0;
-      for (size_t i = 0; i < kNibblesPerWord; ++i) {
-        const size_t output = c * kNibblesPerWord + kAwqOrder[i];
-        word |= static_cast<uint32_t>(rows[output * n_lines + line]) << (4 * i);
+    // Pairs first: half as many bytes are widened.
+    uint32_t word = 0;
+    for (size_t i = 0; i < kNibblesPerWord; i += 2) {
+      word |= uint32_t{static_cast<uint8_t>(row[i][line] | row[i + 1][line] << 4)} << (4 * i);
+    }
+    words[line] = word;
+  }
+}
+
+// rows [N, n_lines] of nibbles as words [n_lines, N/8].
+void pack_rows(std::span<const uint8_t> rows, size_t n_lines, size_t n_out, std::span<uint32_t> out) {
+  const size_t words_per_line = n_out / kNibblesPerWord;
+  uint32_t words[kWords][kLines];
+  for (size_t first = 0; first < words_per_line; first += kWords) {
+    const size_t n_words = std::min(kWords, words_per_line - first);
+    for (size_t line = 0; line < n_lines; line += kLines) {
+      const size_t n = std::min(kLines, n_lines - line);
+      for (size_t c = 0; c < n_words; ++c) {
+        pack_words(rows.data() + (first + c) * kNibblesPerWord * n_lines + line, n_lines, n, words[c]);
       }
-      words[line * words_per_line + c] = word;
+      for (size_t i = 0; i < n; ++i) {
+        for (size_t c = 0; c < n_words; ++c) out[(line + i) * words_per_line + first + c] = words[c][i];
+      }
     }
   }
 }

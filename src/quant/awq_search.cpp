@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/assert.h"
@@ -17,8 +18,9 @@ using kernels::RoundingRow;
 
 // Rows of each matrix that candidates are compared on.
 constexpr size_t kComparedRows = 64;
-// Candidates that are compared by the samples too.
-constexpr size_t kFinalists = 5;
+// Candidates that are compared by the samples too, and by how many: more of either choose no better (bench/SPEED.md).
+constexpr size_t kFinalists = 3;
+constexpr size_t kComparedSamples = 128;
 
 constexpr float kSmallestScale = 1e-4f;
 constexpr float kSmallestLargest = 1e-6f;  // of a group's weights
@@ -98,12 +100,52 @@ void share_among_tied(std::span<const uint32_t> tied, std::vector<float>& values
   for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(sums[tied[k]] / counts[tied[k]]);
 }
 
+// x̄^r or x̄^r / (w̄^(1−r) + 1e-4) to what is multiplied.
+void normalise(std::span<float> s) {
+  float least = std::numeric_limits<float>::max(), largest = 0;
+  for (float& value : s) {
+    value = std::max(value, kSmallestScale);
+    least = std::min(least, value);
+    largest = std::max(largest, value);
+  }
+  const float middle = std::sqrt(largest * least);
+  for (float& value : s) value = std::clamp(value / middle, 1 / kLargestScale, kLargestScale);
+}
+
 struct Candidate {
   size_t step;
   bool duo;
   std::vector<float> s;
   double error;
 };
+
+// All of scale_candidate()'s, their powers made of one root of each channel by multiplication: in double precision that
+// is as good.
+std::vector<Candidate> scale_candidates(std::span<const float> x_mean, std::span<const float> w_mean) {
+  const size_t n_in = x_mean.size();
+  std::vector<Candidate> candidates;
+  for (const bool duo : {false, true}) {
+    for (size_t step = 0; step < kScaleSteps; ++step) candidates.push_back({step, duo, std::vector<float>(n_in), 0});
+  }
+  for (size_t k = 0; k < n_in; ++k) {
+    const double x_root = std::pow(double{x_mean[k]}, 1.0 / kScaleSteps);
+    const double w_root = std::pow(double{w_mean[k]}, 1.0 / kScaleSteps);
+    std::array<float, kScaleSteps + 1> w_powers;
+    double x_power = 1, w_power = 1;
+    for (float& power : w_powers) {
+      power = static_cast<float>(w_power);
+      w_power *= w_root;
+    }
+    for (size_t step = 0; step < kScaleSteps; ++step) {
+      candidates[step].s[k] = static_cast<float>(x_power);
+      candidates[kScaleSteps + step].s[k] =
+          static_cast<float>(x_power) / (w_powers[kScaleSteps - step] + kSmallestScale);
+      x_power *= x_root;
+    }
+  }
+  for (Candidate& c : candidates) normalise(c.s);
+  return candidates;
+}
 
 }  // namespace
 
@@ -113,12 +155,9 @@ std::vector<float> scale_candidate(std::span<const float> x_mean, std::span<cons
   std::vector<float> s(x_mean.size());
   for (size_t k = 0; k < s.size(); ++k) {
     s[k] = std::pow(x_mean[k], ratio);
-    if (duo) s[k] /= std::pow(w_mean[k], 1 - ratio) + 1e-4f;
-    s[k] = std::max(s[k], kSmallestScale);
+    if (duo) s[k] /= std::pow(w_mean[k], 1 - ratio) + kSmallestScale;
   }
-  const auto [least, largest] = std::ranges::minmax(s);
-  const float middle = std::sqrt(largest * least);
-  for (float& value : s) value = std::clamp(value / middle, 1 / kLargestScale, kLargestScale);
+  normalise(s);
   return s;
 }
 
@@ -131,8 +170,9 @@ std::vector<float> mean_weights(std::span<const CalibratedMatrix> matrices, size
       const std::span<const float> weights = matrix.weights.subspan(row * n_in, n_in);
       for (size_t first = 0; first < n_in; first += group_size) {
         const size_t last = std::min(n_in, first + group_size);
-        float largest = 0;
-        for (size_t k = first; k < last; ++k) largest = std::max(largest, std::fabs(weights[k]));
+        float low = 0, high = 0;
+        kernels::group_ranges({weights.data() + first, last - first, group_size, nullptr, nullptr}, &low, &high);
+        const float largest = std::max(-low, high);
         const float per_largest = 1 / (largest + kSmallestLargest);
         for (size_t k = first; k < last; ++k) sums[k] += std::fabs(weights[k]) * per_largest;
       }
@@ -150,23 +190,29 @@ std::vector<size_t> spread_rows(size_t n, size_t max_rows) {
   return rows;
 }
 
-double mean_square_output(std::span<const float> rows, const InputStatistics& input) {
-  const size_t n_rows = rows.size() / input.n_channels(), n_samples = input.n_samples();
+double mean_square_output(std::span<const float> rows, const InputStatistics& input, size_t max_samples) {
+  const size_t n_in = input.n_channels(), n_rows = rows.size() / n_in;
+  const size_t n_samples = std::min(max_samples, input.n_samples());
+  std::span<const float> samples = input.samples();
+  std::vector<float> some;
+  if (n_samples < input.n_samples()) {
+    some.reserve(n_samples * n_in);
+    for (const size_t t : spread_rows(input.n_samples(), n_samples)) {
+      const auto sample = samples.subspan(t * n_in, n_in);
+      some.insert(some.end(), sample.begin(), sample.end());
+    }
+    samples = some;
+  }
   std::vector<float> outputs(n_rows * n_samples);
-  kernels::gemm_f({{rows.data(), Dtype::kF32, n_rows, input.n_channels()},
-                   input.samples().data(),
-                   n_samples,
-                   0,
-                   n_rows,
-                   outputs.data(),
-                   n_rows});
+  kernels::gemm_f(
+      {{rows.data(), Dtype::kF32, n_rows, n_in}, samples.data(), n_samples, 0, n_rows, outputs.data(), n_rows});
   double squares = 0;
   for (const float y : outputs) squares += double{y} * y;
   return squares / static_cast<double>(outputs.size());
 }
 
 double output_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s, const RoundingFormat& format,
-                    size_t max_rows) {
+                    size_t max_rows, size_t max_samples) {
   const std::vector<float> inverse = inverse_of(s);
   double sum = 0, n_outputs = 0;
   for (const CalibratedMatrix& matrix : matrices) {
@@ -176,7 +222,7 @@ double output_error(std::span<const CalibratedMatrix> matrices, std::span<const 
     std::vector<float> errors(rows.size() * n_in);
     for (size_t i = 0; i < rows.size(); ++i) rounder.error(rows[i], errors.data() + i * n_in);
     const auto n_out = static_cast<double>(matrix.n_out);
-    sum += mean_square_output(errors, *matrix.input) * n_out;
+    sum += mean_square_output(errors, *matrix.input, max_samples) * n_out;
     n_outputs += n_out;
   }
   return sum / n_outputs;
@@ -196,12 +242,7 @@ ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<
   share_among_tied(tied, x_mean);
   share_among_tied(tied, w_mean);
 
-  std::vector<Candidate> candidates;
-  for (const bool duo : {false, true}) {
-    for (size_t step = 0; step < kScaleSteps; ++step) {
-      candidates.push_back({step, duo, scale_candidate(x_mean, w_mean, step, duo), 0});
-    }
-  }
+  std::vector<Candidate> candidates = scale_candidates(x_mean, w_mean);
   pool.parallel_for(candidates.size(), 1, candidates.size(), [&](size_t first, size_t last) {
     for (Candidate& c : std::span(candidates).subspan(first, last - first)) {
       c.error = moment_error(matrices, c.s, format);
@@ -213,7 +254,7 @@ ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<
   candidates.push_back({0, false, std::vector<float>(n_in, 1.0f), 0});
   pool.parallel_for(candidates.size(), 1, candidates.size(), [&](size_t first, size_t last) {
     for (Candidate& c : std::span(candidates).subspan(first, last - first)) {
-      c.error = output_error(matrices, c.s, format, kComparedRows);
+      c.error = output_error(matrices, c.s, format, kComparedRows, kComparedSamples);
     }
   });
   const double unscaled = candidates.back().error;
@@ -225,7 +266,7 @@ namespace {
 
 // Rows whose candidates are compared together: those whose error by the moments is at most so many times the least.
 constexpr size_t kRowsAtOnce = 16;
-constexpr float kCloseLimits = 1.15f;
+constexpr float kCloseLimits = 1.2f;
 
 // The limits of a group of columns, for some rows at a time.
 class LimitSearch {

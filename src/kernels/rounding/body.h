@@ -38,13 +38,17 @@ struct RoundingBody {
       float lows[V::kLanes], highs[V::kLanes];
       least.store(lows, AllLanes{});
       largest.store(highs, AllLanes{});
-      float a = lows[0], b = highs[0];
-      for (size_t i = 1; i < V::kLanes; ++i) {
-        a = lows[i] < a ? lows[i] : a;
-        b = highs[i] > b ? highs[i] : b;
+      // As a tree: one after the other each would wait for the one before it.
+      SUTRA_UNROLL
+      for (size_t half = V::kLanes / 2; half > 0; half /= 2) {
+        SUTRA_UNROLL
+        for (size_t i = 0; i < half; ++i) {
+          lows[i] = lows[i + half] < lows[i] ? lows[i + half] : lows[i];
+          highs[i] = highs[i + half] > highs[i] ? highs[i + half] : highs[i];
+        }
       }
-      low[group] = a;
-      high[group] = b;
+      low[group] = lows[0];
+      high[group] = highs[0];
     });
   }
 
