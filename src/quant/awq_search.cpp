@@ -18,8 +18,8 @@ using kernels::RoundingRow;
 
 // Rows of each matrix that candidates are compared on.
 constexpr size_t kComparedRows = 64;
-// Candidates that are compared by the samples too, and by how many: more of either choose no better (bench/SPEED.md).
-constexpr size_t kFinalists = 3;
+// Candidates that are compared by samples too, and by how many: more of either choose no better (bench/SPEED.md).
+constexpr size_t kFinalists = 5;
 constexpr size_t kComparedSamples = 128;
 
 constexpr float kSmallestScale = 1e-4f;
@@ -88,6 +88,46 @@ double moment_error(std::span<const CalibratedMatrix> matrices, std::span<const 
     sum += of_matrix / static_cast<double>(rows.size()) * static_cast<double>(matrix.n_out);
   }
   return sum;
+}
+
+double mean_square_of(std::span<const float> rows, size_t n_in, std::span<const float> samples) {
+  const size_t n_rows = rows.size() / n_in, n_samples = samples.size() / n_in;
+  std::vector<float> outputs(n_rows * n_samples);
+  kernels::gemm_f(
+      {{rows.data(), Dtype::kF32, n_rows, n_in}, samples.data(), n_samples, 0, n_rows, outputs.data(), n_rows});
+  double squares = 0;
+  for (const float y : outputs) squares += double{y} * y;
+  return squares / static_cast<double>(outputs.size());
+}
+
+// At most kComparedSamples of the input's samples, evenly spaced.
+std::vector<float> some_samples(const InputStatistics& input) {
+  const size_t n_in = input.n_channels();
+  std::vector<float> some;
+  for (const size_t t : spread_rows(input.n_samples(), kComparedSamples)) {
+    const auto sample = input.samples().subspan(t * n_in, n_in);
+    some.insert(some.end(), sample.begin(), sample.end());
+  }
+  return some;
+}
+
+// output_error() by the given samples of each matrix's input.
+double output_error_of(std::span<const CalibratedMatrix> matrices, std::span<const std::span<const float>> samples,
+                       std::span<const float> s, const RoundingFormat& format, size_t max_rows) {
+  const std::vector<float> inverse = inverse_of(s);
+  double sum = 0, n_outputs = 0;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const CalibratedMatrix& matrix = matrices[i];
+    const size_t n_in = matrix.n_in();
+    const std::vector<size_t> rows = spread_rows(matrix.n_out, max_rows);
+    RowRounder rounder(matrix, s, inverse, format);
+    std::vector<float> errors(rows.size() * n_in);
+    for (size_t row = 0; row < rows.size(); ++row) rounder.error(rows[row], errors.data() + row * n_in);
+    const auto n_out = static_cast<double>(matrix.n_out);
+    sum += mean_square_of(errors, n_in, samples[i]) * n_out;
+    n_outputs += n_out;
+  }
+  return sum / n_outputs;
 }
 
 void share_among_tied(std::span<const uint32_t> tied, std::vector<float>& values) {
@@ -190,42 +230,15 @@ std::vector<size_t> spread_rows(size_t n, size_t max_rows) {
   return rows;
 }
 
-double mean_square_output(std::span<const float> rows, const InputStatistics& input, size_t max_samples) {
-  const size_t n_in = input.n_channels(), n_rows = rows.size() / n_in;
-  const size_t n_samples = std::min(max_samples, input.n_samples());
-  std::span<const float> samples = input.samples();
-  std::vector<float> some;
-  if (n_samples < input.n_samples()) {
-    some.reserve(n_samples * n_in);
-    for (const size_t t : spread_rows(input.n_samples(), n_samples)) {
-      const auto sample = samples.subspan(t * n_in, n_in);
-      some.insert(some.end(), sample.begin(), sample.end());
-    }
-    samples = some;
-  }
-  std::vector<float> outputs(n_rows * n_samples);
-  kernels::gemm_f(
-      {{rows.data(), Dtype::kF32, n_rows, n_in}, samples.data(), n_samples, 0, n_rows, outputs.data(), n_rows});
-  double squares = 0;
-  for (const float y : outputs) squares += double{y} * y;
-  return squares / static_cast<double>(outputs.size());
+double mean_square_output(std::span<const float> rows, const InputStatistics& input) {
+  return mean_square_of(rows, input.n_channels(), input.samples());
 }
 
 double output_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s, const RoundingFormat& format,
-                    size_t max_rows, size_t max_samples) {
-  const std::vector<float> inverse = inverse_of(s);
-  double sum = 0, n_outputs = 0;
-  for (const CalibratedMatrix& matrix : matrices) {
-    const size_t n_in = matrix.n_in();
-    const std::vector<size_t> rows = spread_rows(matrix.n_out, max_rows);
-    RowRounder rounder(matrix, s, inverse, format);
-    std::vector<float> errors(rows.size() * n_in);
-    for (size_t i = 0; i < rows.size(); ++i) rounder.error(rows[i], errors.data() + i * n_in);
-    const auto n_out = static_cast<double>(matrix.n_out);
-    sum += mean_square_output(errors, *matrix.input, max_samples) * n_out;
-    n_outputs += n_out;
-  }
-  return sum / n_outputs;
+                    size_t max_rows) {
+  std::vector<std::span<const float>> samples;
+  for (const CalibratedMatrix& matrix : matrices) samples.push_back(matrix.input->samples());
+  return output_error_of(matrices, samples, s, format, max_rows);
 }
 
 ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<const uint32_t> tied,
@@ -250,11 +263,14 @@ ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<
   });
   std::ranges::stable_sort(candidates, {}, &Candidate::error);
   candidates.resize(kFinalists);
+  std::vector<std::vector<float>> kept;
+  for (const CalibratedMatrix& matrix : matrices) kept.push_back(some_samples(*matrix.input));
+  const std::vector<std::span<const float>> samples(kept.begin(), kept.end());
   // Last, so that it is chosen only where nothing is better, and for the report.
   candidates.push_back({0, false, std::vector<float>(n_in, 1.0f), 0});
   pool.parallel_for(candidates.size(), 1, candidates.size(), [&](size_t first, size_t last) {
     for (Candidate& c : std::span(candidates).subspan(first, last - first)) {
-      c.error = output_error(matrices, c.s, format, kComparedRows, kComparedSamples);
+      c.error = output_error_of(matrices, samples, c.s, format, kComparedRows);
     }
   });
   const double unscaled = candidates.back().error;
@@ -266,7 +282,7 @@ namespace {
 
 // Rows whose candidates are compared together: those whose error by the moments is at most so many times the least.
 constexpr size_t kRowsAtOnce = 16;
-constexpr float kCloseLimits = 1.2f;
+constexpr float kCloseLimits = 1.3f;
 
 // The limits of a group of columns, for some rows at a time.
 class LimitSearch {

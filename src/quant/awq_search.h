@@ -50,15 +50,13 @@ std::vector<float> mean_weights(std::span<const CalibratedMatrix> matrices, size
 
 // Indices of at most max_rows of n rows, evenly spaced.
 std::vector<size_t> spread_rows(size_t n, size_t max_rows);
-// Mean square of the outputs that `rows`, [n, K] of a matrix, have on at most `max_samples` of the input's samples, evenly
-// spaced.
-double mean_square_output(std::span<const float> rows, const InputStatistics& input,
-                          size_t max_samples = InputStatistics::kMaxSamples);
+// Mean square of the outputs that `rows`, [n, K] of a matrix, have on the samples of the input.
+double mean_square_output(std::span<const float> rows, const InputStatistics& input);
 
-// Mean over samples and rows of (x·(Q(w·s)/s − w))², for at most `max_rows` rows of each matrix, evenly spaced, and samples
-// as above. An empty s is 1.
+// Mean over samples and rows of (x·(Q(w·s)/s − w))², for at most `max_rows` rows of each matrix, evenly spaced. An empty s
+// is 1.
 double output_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s, const RoundingFormat& format,
-                    size_t max_rows, size_t max_samples = InputStatistics::kMaxSamples);
+                    size_t max_rows);
 
 // One s for matrices that share an input, or inputs that are scaled together. `tied`: empty, or for each channel the
 // slot of those that must have the same s. All candidates are compared by the moments of the inputs, the best of them by

@@ -31,15 +31,8 @@ Result<InputStatistics> InputStatistics::create(size_t n_channels, uint64_t n_to
 bool InputStatistics::add_moments(std::span<const float> rows, size_t block) {
   const size_t n_rows = rows.size() / n_channels_;
   const size_t first = block * kBlock, n = std::min(kBlock, n_channels_ - first);
-  std::array<float, kBlock> sum{}, sum_abs{}, squares{};
-  for (size_t t = 0; t < n_rows; ++t) {
-    const float* const row = rows.data() + t * n_channels_ + first;
-    for (size_t k = 0; k < n; ++k) {
-      sum[k] += row[k];
-      sum_abs[k] += std::fabs(row[k]);
-      squares[k] += row[k] * row[k];
-    }
-  }
+  std::array<float, kBlock> sum, sum_abs, squares;
+  kernels::channel_sums(rows.data() + first, n_rows, n_channels_, n, {sum.data(), sum_abs.data(), squares.data()});
   const float per_row = 1 / static_cast<float>(n_rows);
   const auto share = static_cast<float>(static_cast<double>(n_rows) / static_cast<double>(n_tokens_ + n_rows));
   bool is_finite = true;

@@ -7,6 +7,7 @@
 
 #include "support/parity.h"
 #include "support/random.h"
+#include "support/tolerance.h"
 
 namespace sutra::test {
 namespace {
@@ -52,6 +53,10 @@ std::vector<float> results(const RoundingKernels& kernels, const Data& d, size_t
   all.insert(all.end(), of_ranges.begin(), of_ranges.end());
   // Three tokens of n/3 channels, wherever they overlap.
   const size_t n_channels = std::max<size_t>(1, n / 3);
+  std::vector<float> sums(3 * n_channels);
+  kernels.channel_sums(d.w.data(), 3, n_channels, std::min(n_channels, n / 3),
+                       {sums.data(), sums.data() + n_channels, sums.data() + 2 * n_channels});
+  all.insert(all.end(), sums.begin(), sums.end());
   kernels.add_products(d.w.data(), 3, n_channels, std::min(n_channels, n / 3), products.data());
   for (size_t i = 0; i < n / 3; ++i) {
     for (size_t j = i; j < n / 3; ++j) all.push_back(products[i * (n / 3) + j]);
@@ -111,7 +116,29 @@ TEST_CASE("rounding of weights: the quantizer's definition in double precision")
   weighted += shift * shift;
   const kernels::Moments moments{d.variance.data(), d.mean.data()};
   const float got = kernels::moment_error(row, &low, &high, 15, moments);
-  CHECK(std::fabs(got - weighted) <= 1e-5 * weighted);
+  CHECK(std::fabs(got - weighted) <= kFloatArithmetic * weighted);
+}
+
+TEST_CASE("channel sums: those of double precision") {
+  constexpr uint64_t kSeed = 20261126;
+  CAPTURE(kSeed);
+  Random random(kSeed);
+  constexpr size_t kTokens = 9, kChannels = 37, kStride = 40;
+  const std::vector<float> x = random.normals(kTokens * kStride);
+  std::vector<float> sum(kChannels), magnitude(kChannels), square(kChannels);
+  kernels::channel_sums(x.data(), kTokens, kStride, kChannels, {sum.data(), magnitude.data(), square.data()});
+  for (size_t k = 0; k < kChannels; ++k) {
+    double s = 0, m = 0, q = 0;
+    for (size_t t = 0; t < kTokens; ++t) {
+      const double value = x[t * kStride + k];
+      s += value;
+      m += std::fabs(value);
+      q += value * value;
+    }
+    CHECK(std::fabs(sum[k] - s) <= kFloatArithmetic * m);
+    CHECK(std::fabs(magnitude[k] - m) <= kFloatArithmetic * m);
+    CHECK(std::fabs(square[k] - q) <= kFloatArithmetic * q);
+  }
 }
 
 TEST_CASE("errors of ranges: each is what the rounding error of its range gives") {
@@ -132,7 +159,7 @@ TEST_CASE("errors of ranges: each is what the rounding error of its range gives"
       spread += double{d.variance[k]} * error[k] * error[k];
       shift += double{d.mean[k]} * error[k];
     }
-    CHECK(std::fabs(got[i] - (spread + shift * shift)) <= 1e-5 * (spread + shift * shift));
+    CHECK(std::fabs(got[i] - (spread + shift * shift)) <= kFloatArithmetic * (spread + shift * shift));
   }
 }
 
@@ -177,7 +204,7 @@ TEST_CASE("quadratic errors: the same bits in every variant, and those of double
             size += std::fabs(term);
           }
         }
-        CHECK(std::fabs(expected[e] - sum) <= 1e-6 * size);
+        CHECK(std::fabs(expected[e] - sum) <= kFloatArithmetic * size);
       }
       for_each_available(rounding_variants(), [&](const auto& variant) {
         CAPTURE(variant.name);

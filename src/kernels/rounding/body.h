@@ -240,6 +240,37 @@ struct RoundingBody {
     }
   }
 
+  template <size_t kVectors, class Lanes>
+  static SUTRA_ALWAYS_INLINE void sum_channels(const float* x, size_t n_tokens, size_t stride, size_t channel,
+                                               Lanes lanes, const ChannelSums& out) {
+    V sum[kVectors], magnitude[kVectors], square[kVectors];
+    SUTRA_UNROLL
+    for (size_t v = 0; v < kVectors; ++v) sum[v] = magnitude[v] = square[v] = V::zero();
+    for (size_t t = 0; t < n_tokens; ++t) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        const V own = V::load(x + t * stride + channel + v * V::kLanes, lanes);
+        sum[v] = sum[v] + own;
+        magnitude[v] = magnitude[v] + V::abs(own);
+        square[v] = square[v] + own * own;
+      }
+    }
+    SUTRA_UNROLL
+    for (size_t v = 0; v < kVectors; ++v) {
+      const size_t at = channel + v * V::kLanes;
+      sum[v].store(out.sum + at, lanes);
+      magnitude[v].store(out.magnitude + at, lanes);
+      square[v].store(out.square + at, lanes);
+    }
+  }
+
+  static void channel_sums(const float* x, size_t n_tokens, size_t stride, size_t n, const ChannelSums& out) {
+    constexpr size_t kPair = 2 * V::kLanes;
+    size_t channel = 0;
+    for (; n - channel >= kPair; channel += kPair) sum_channels<2>(x, n_tokens, stride, channel, AllLanes{}, out);
+    for_lanes<V>(channel, n, [&](size_t at, auto lanes) { sum_channels<1>(x, n_tokens, stride, at, lanes, out); });
+  }
+
   // kRows rows of the products and kVectors vectors of their columns, summed over the tokens in registers.
   template <size_t kRows, size_t kVectors, class Lanes>
   static SUTRA_ALWAYS_INLINE void product_tile(const float* x, size_t n_tokens, size_t stride, size_t n, size_t row,
@@ -296,8 +327,8 @@ struct RoundingBody {
 template <class V>
 constexpr RoundingKernels rounding_kernels() {
   using Body = RoundingBody<V>;
-  return {Body::group_ranges, Body::rounding_error,   Body::moment_error,
-          Body::range_errors, Body::quadratic_errors, Body::add_products};
+  return {Body::group_ranges,     Body::rounding_error, Body::moment_error, Body::range_errors,
+          Body::quadratic_errors, Body::channel_sums,   Body::add_products};
 }
 
 }  // namespace

@@ -57,6 +57,10 @@ void quadratic_errors(const float* errors, size_t n_errors, size_t n, const floa
   select(kVariants)->quadratic_errors(errors, n_errors, n, products, squares);
 }
 
+void channel_sums(const float* x, size_t n_tokens, size_t stride, size_t n, const ChannelSums& out) {
+  select(kVariants)->channel_sums(x, n_tokens, stride, n, out);
+}
+
 void add_products(const float* x, size_t n_tokens, size_t stride, size_t n, float* products) {
   select(kVariants)->add_products(x, n_tokens, stride, n, products);
 }

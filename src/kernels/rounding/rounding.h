@@ -52,6 +52,14 @@ void range_errors(const RoundingRow& row, const float* low, const float* high, s
 // Columns are summed over their rows in order, then as ever.
 void quadratic_errors(const float* errors, size_t n_errors, size_t n, const float* products, float* squares);
 
+// Over tokens, of each of n channels: Σ x, Σ |x| and Σ x², in the order of the tokens. Row t of x begins at x + t · stride.
+struct ChannelSums {
+  float* sum;
+  float* magnitude;
+  float* square;
+};
+void channel_sums(const float* x, size_t n_tokens, size_t stride, size_t n, const ChannelSums& out);
+
 // products [n, n] += Σ_t x[t][i] · x[t][j] for i ≤ j, where row t of x begins at x + t · stride. Entries below the diagonal
 // may be written, with anything.
 void add_products(const float* x, size_t n_tokens, size_t stride, size_t n, float* products);
@@ -64,6 +72,7 @@ struct RoundingKernels {
   void (*range_errors)(const RoundingRow& row, const float* low, const float* high, size_t n_ranges, float levels,
                        const Moments& moments, float* errors);
   void (*quadratic_errors)(const float* errors, size_t n_errors, size_t n, const float* products, float* squares);
+  void (*channel_sums)(const float* x, size_t n_tokens, size_t stride, size_t n, const ChannelSums& out);
   void (*add_products)(const float* x, size_t n_tokens, size_t stride, size_t n, float* products);
 };
 std::span<const Variant<const RoundingKernels*>> rounding_variants();
