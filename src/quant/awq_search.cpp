@@ -104,6 +104,7 @@ double mean_square_of(std::span<const float> rows, size_t n_in, std::span<const 
 std::vector<float> some_samples(const InputStatistics& input) {
   const size_t n_in = input.n_channels();
   std::vector<float> some;
+  some.reserve(kComparedSamples * n_in);
   for (const size_t t : spread_rows(input.n_samples(), kComparedSamples)) {
     const auto sample = input.samples().subspan(t * n_in, n_in);
     some.insert(some.end(), sample.begin(), sample.end());
