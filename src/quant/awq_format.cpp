@@ -11,21 +11,6 @@ namespace {
 
 constexpr size_t numbers_per_word(int bits) { return 32 / static_cast<size_t>(bits); }
 
-// rows [N, n_lines] of numbers as words [n_lines, N · bits/32].
-void pack_rows(std::span<const uint8_t> rows, size_t n_lines, size_t n_out, int bits, std::span<uint32_t> words) {
-  const size_t per_word = numbers_per_word(bits), words_per_line = n_out / per_word;
-  const size_t* const order = bits == 8 ? kAwqByteOrder.data() : kAwqOrder.data();
-  for (size_t line = 0; line < n_lines; ++line) {
-    for (size_t c = 0; c < words_per_line; ++c) {
-      uint32_t word = 0;
-      for (size_t i = 0; i < per_word; ++i) {
-        word |= static_cast<uint32_t>(rows[(c * per_word + order[i]) * n_lines + line]) << (bits * static_cast<int>(i));
-      }
-      words[line * words_per_line + c] = word;
-    }
-  }
-}
-
 // Number `output` of a line of words of 8 bits.
 int byte_of(std::span<const uint32_t> line, size_t output) {
   // The order is its own inverse.
@@ -50,14 +35,6 @@ void widen_byte_rows(const AwqTensors& tensors, size_t first, size_t n, float* o
 }
 
 }  // namespace
-
-void Q4Integers::dequantize_row(size_t row, float* out) const {
-  const size_t groups = n_groups();
-  for (size_t k = 0; k < n_cols; ++k) {
-    const size_t group = row * groups + k / group_size;
-    out[k] = static_cast<float>(nibbles[row * n_cols + k] - zeros[group]) * f16_to_f32(scales[group]);
-  }
-}
 
 Shape awq_qweight_shape(size_t n_out, size_t n_in, int bits) { return {n_in, n_out / numbers_per_word(bits)}; }
 Shape awq_qzeros_shape(size_t n_out, size_t n_in, size_t group_size, int bits) {
@@ -96,28 +73,6 @@ Result<Tensor> widen_awq_bytes(const AwqTensors& tensors, std::string_view name)
   SUTRA_ASSIGN(Tensor wide, Tensor::create(Dtype::kF32, {n_out, n_in}, Contents::kUndefined));
   widen_byte_rows(tensors, 0, static_cast<size_t>(n_out), wide.as<float>().data());
   return wide;
-}
-
-Result<AwqTensors> to_awq(const Q4Integers& matrix) {
-  if (!awq_can_hold(matrix.n_rows)) {
-    return fail(ErrorCode::kInvalidArgument, "the AWQ layout needs a multiple of 8 outputs, found ", matrix.n_rows);
-  }
-  const size_t n_out = matrix.n_rows;
-  const size_t n_groups = matrix.n_groups();
-  AwqTensors out;
-  out.group_size = matrix.group_size;
-  SUTRA_ASSIGN(out.qweight, Tensor::create(Dtype::kI32, awq_qweight_shape(n_out, matrix.n_cols, matrix.bits)));
-  SUTRA_ASSIGN(out.qzeros,
-               Tensor::create(Dtype::kI32, awq_qzeros_shape(n_out, matrix.n_cols, matrix.group_size, matrix.bits)));
-  SUTRA_ASSIGN(out.scales, Tensor::create(Dtype::kF16, awq_scales_shape(n_out, matrix.n_cols, matrix.group_size)));
-  pack_rows(matrix.nibbles, matrix.n_cols, n_out, matrix.bits, out.qweight.as<uint32_t>());
-  pack_rows(matrix.zeros, n_groups, n_out, matrix.bits, out.qzeros.as<uint32_t>());
-  const auto scales = out.scales.as<uint16_t>();
-  for (size_t row = 0; row < n_out; ++row) {
-    for (size_t group = 0; group < n_groups; ++group)
-      scales[group * n_out + row] = matrix.scales[row * n_groups + group];
-  }
-  return out;
 }
 
 }  // namespace sutra

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/assert.h"
@@ -17,8 +18,9 @@ using kernels::RoundingRow;
 
 // Rows of each matrix that candidates are compared on.
 constexpr size_t kComparedRows = 64;
-// Candidates that are compared by the samples too.
+// Candidates that are compared by samples too, and by how many: more of either choose no better (bench/SPEED.md).
 constexpr size_t kFinalists = 5;
+constexpr size_t kComparedSamples = 128;
 
 constexpr float kSmallestScale = 1e-4f;
 constexpr float kSmallestLargest = 1e-6f;  // of a group's weights
@@ -35,7 +37,7 @@ std::vector<float> inverse_of(std::span<const float> s) {
   return inverse;
 }
 
-// The rounding error of rows of one matrix: error(row, out [K]).
+// What rounding does to rows of one matrix: error(row, out [K]).
 class RowRounder {
  public:
   RowRounder(const CalibratedMatrix& matrix, std::span<const float> s, std::span<const float> inverse,
@@ -43,13 +45,27 @@ class RowRounder {
       : matrix_(matrix), s_(s), inverse_(inverse), format_(format), low_(n_groups()), high_(n_groups()) {}
 
   void error(size_t row, float* out) {
-    const RoundingRow weights{matrix_.weights.data() + row * n_in(), n_in(), format_.group_size,
-                              s_.empty() ? nullptr : s_.data(), s_.empty() ? nullptr : inverse_.data()};
-    kernels::group_ranges(weights, low_.data(), high_.data());
+    const RoundingRow weights = ranged(row);
     kernels::rounding_error(weights, low_.data(), high_.data(), format_.levels(), out);
   }
 
+  // Of the row's output, by the moments of the input: as if channels were uncorrelated but for their means.
+  float moment_error(size_t row) {
+    const RoundingRow weights = ranged(row);
+    const InputStatistics& input = *matrix_.input;
+    return kernels::moment_error(weights, low_.data(), high_.data(), format_.levels(),
+                                 {input.variance().data(), input.mean().data()});
+  }
+
  private:
+  // A row, and its groups' ranges in low_ and high_.
+  RoundingRow ranged(size_t row) {
+    const RoundingRow weights{matrix_.weights.data() + row * n_in(), n_in(), format_.group_size,
+                              s_.empty() ? nullptr : s_.data(), s_.empty() ? nullptr : inverse_.data()};
+    kernels::group_ranges(weights, low_.data(), high_.data());
+    return weights;
+  }
+
   [[nodiscard]] size_t n_in() const { return matrix_.n_in(); }
   [[nodiscard]] size_t n_groups() const { return div_up(n_in(), format_.group_size); }
 
@@ -59,24 +75,60 @@ class RowRounder {
   std::vector<float> low_, high_;
 };
 
-// As output_error(), by moments: as if channels were uncorrelated but for their means.
+// As output_error(), by the moments of the inputs.
 double moment_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s,
                     const RoundingFormat& format) {
   const std::vector<float> inverse = inverse_of(s);
-  std::vector<float> error(s.size());
   double sum = 0;
   for (const CalibratedMatrix& matrix : matrices) {
     const std::vector<size_t> rows = spread_rows(matrix.n_out, kComparedRows);
     RowRounder rounder(matrix, s, inverse, format);
     double of_matrix = 0;
-    for (const size_t row : rows) {
-      rounder.error(row, error.data());
-      of_matrix += kernels::weighted_error(error.data(), matrix.input->variance().data(), matrix.input->mean().data(),
-                                           error.size());
-    }
+    for (const size_t row : rows) of_matrix += rounder.moment_error(row);
     sum += of_matrix / static_cast<double>(rows.size()) * static_cast<double>(matrix.n_out);
   }
   return sum;
+}
+
+double mean_square_of(std::span<const float> rows, size_t n_in, std::span<const float> samples) {
+  const size_t n_rows = rows.size() / n_in, n_samples = samples.size() / n_in;
+  std::vector<float> outputs(n_rows * n_samples);
+  kernels::gemm_f(
+      {{rows.data(), Dtype::kF32, n_rows, n_in}, samples.data(), n_samples, 0, n_rows, outputs.data(), n_rows});
+  double squares = 0;
+  for (const float y : outputs) squares += double{y} * y;
+  return squares / static_cast<double>(outputs.size());
+}
+
+// At most kComparedSamples of the input's samples, evenly spaced.
+std::vector<float> some_samples(const InputStatistics& input) {
+  const size_t n_in = input.n_channels();
+  std::vector<float> some;
+  some.reserve(kComparedSamples * n_in);
+  for (const size_t t : spread_rows(input.n_samples(), kComparedSamples)) {
+    const auto sample = input.samples().subspan(t * n_in, n_in);
+    some.insert(some.end(), sample.begin(), sample.end());
+  }
+  return some;
+}
+
+// output_error() by the given samples of each matrix's input.
+double output_error_of(std::span<const CalibratedMatrix> matrices, std::span<const std::span<const float>> samples,
+                       std::span<const float> s, const RoundingFormat& format, size_t max_rows) {
+  const std::vector<float> inverse = inverse_of(s);
+  double sum = 0, n_outputs = 0;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const CalibratedMatrix& matrix = matrices[i];
+    const size_t n_in = matrix.n_in();
+    const std::vector<size_t> rows = spread_rows(matrix.n_out, max_rows);
+    RowRounder rounder(matrix, s, inverse, format);
+    std::vector<float> errors(rows.size() * n_in);
+    for (size_t row = 0; row < rows.size(); ++row) rounder.error(rows[row], errors.data() + row * n_in);
+    const auto n_out = static_cast<double>(matrix.n_out);
+    sum += mean_square_of(errors, n_in, samples[i]) * n_out;
+    n_outputs += n_out;
+  }
+  return sum / n_outputs;
 }
 
 void share_among_tied(std::span<const uint32_t> tied, std::vector<float>& values) {
@@ -89,12 +141,52 @@ void share_among_tied(std::span<const uint32_t> tied, std::vector<float>& values
   for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(sums[tied[k]] / counts[tied[k]]);
 }
 
+// x̄^r or x̄^r / (w̄^(1−r) + 1e-4) to what is multiplied.
+void normalise(std::span<float> s) {
+  float least = std::numeric_limits<float>::max(), largest = 0;
+  for (float& value : s) {
+    value = std::max(value, kSmallestScale);
+    least = std::min(least, value);
+    largest = std::max(largest, value);
+  }
+  const float middle = std::sqrt(largest * least);
+  for (float& value : s) value = std::clamp(value / middle, 1 / kLargestScale, kLargestScale);
+}
+
 struct Candidate {
   size_t step;
   bool duo;
   std::vector<float> s;
   double error;
 };
+
+// All of scale_candidate()'s, their powers made of one root of each channel by multiplication: in double precision that
+// is as good.
+std::vector<Candidate> scale_candidates(std::span<const float> x_mean, std::span<const float> w_mean) {
+  const size_t n_in = x_mean.size();
+  std::vector<Candidate> candidates;
+  for (const bool duo : {false, true}) {
+    for (size_t step = 0; step < kScaleSteps; ++step) candidates.push_back({step, duo, std::vector<float>(n_in), 0});
+  }
+  for (size_t k = 0; k < n_in; ++k) {
+    const double x_root = std::pow(double{x_mean[k]}, 1.0 / kScaleSteps);
+    const double w_root = std::pow(double{w_mean[k]}, 1.0 / kScaleSteps);
+    std::array<float, kScaleSteps + 1> w_powers;
+    double x_power = 1, w_power = 1;
+    for (float& power : w_powers) {
+      power = static_cast<float>(w_power);
+      w_power *= w_root;
+    }
+    for (size_t step = 0; step < kScaleSteps; ++step) {
+      candidates[step].s[k] = static_cast<float>(x_power);
+      candidates[kScaleSteps + step].s[k] =
+          static_cast<float>(x_power) / (w_powers[kScaleSteps - step] + kSmallestScale);
+      x_power *= x_root;
+    }
+  }
+  for (Candidate& c : candidates) normalise(c.s);
+  return candidates;
+}
 
 }  // namespace
 
@@ -104,12 +196,9 @@ std::vector<float> scale_candidate(std::span<const float> x_mean, std::span<cons
   std::vector<float> s(x_mean.size());
   for (size_t k = 0; k < s.size(); ++k) {
     s[k] = std::pow(x_mean[k], ratio);
-    if (duo) s[k] /= std::pow(w_mean[k], 1 - ratio) + 1e-4f;
-    s[k] = std::max(s[k], kSmallestScale);
+    if (duo) s[k] /= std::pow(w_mean[k], 1 - ratio) + kSmallestScale;
   }
-  const auto [least, largest] = std::ranges::minmax(s);
-  const float middle = std::sqrt(largest * least);
-  for (float& value : s) value = std::clamp(value / middle, 1 / kLargestScale, kLargestScale);
+  normalise(s);
   return s;
 }
 
@@ -122,8 +211,9 @@ std::vector<float> mean_weights(std::span<const CalibratedMatrix> matrices, size
       const std::span<const float> weights = matrix.weights.subspan(row * n_in, n_in);
       for (size_t first = 0; first < n_in; first += group_size) {
         const size_t last = std::min(n_in, first + group_size);
-        float largest = 0;
-        for (size_t k = first; k < last; ++k) largest = std::max(largest, std::fabs(weights[k]));
+        float low = 0, high = 0;
+        kernels::group_ranges({weights.data() + first, last - first, group_size, nullptr, nullptr}, &low, &high);
+        const float largest = std::max(-low, high);
         const float per_largest = 1 / (largest + kSmallestLargest);
         for (size_t k = first; k < last; ++k) sums[k] += std::fabs(weights[k]) * per_largest;
       }
@@ -142,35 +232,14 @@ std::vector<size_t> spread_rows(size_t n, size_t max_rows) {
 }
 
 double mean_square_output(std::span<const float> rows, const InputStatistics& input) {
-  const size_t n_rows = rows.size() / input.n_channels(), n_samples = input.n_samples();
-  std::vector<float> outputs(n_rows * n_samples);
-  kernels::gemm_f({{rows.data(), Dtype::kF32, n_rows, input.n_channels()},
-                   input.samples().data(),
-                   n_samples,
-                   0,
-                   n_rows,
-                   outputs.data(),
-                   n_rows});
-  double squares = 0;
-  for (const float y : outputs) squares += double{y} * y;
-  return squares / static_cast<double>(outputs.size());
+  return mean_square_of(rows, input.n_channels(), input.samples());
 }
 
 double output_error(std::span<const CalibratedMatrix> matrices, std::span<const float> s, const RoundingFormat& format,
                     size_t max_rows) {
-  const std::vector<float> inverse = inverse_of(s);
-  double sum = 0, n_outputs = 0;
-  for (const CalibratedMatrix& matrix : matrices) {
-    const size_t n_in = matrix.n_in();
-    const std::vector<size_t> rows = spread_rows(matrix.n_out, max_rows);
-    RowRounder rounder(matrix, s, inverse, format);
-    std::vector<float> errors(rows.size() * n_in);
-    for (size_t i = 0; i < rows.size(); ++i) rounder.error(rows[i], errors.data() + i * n_in);
-    const auto n_out = static_cast<double>(matrix.n_out);
-    sum += mean_square_output(errors, *matrix.input) * n_out;
-    n_outputs += n_out;
-  }
-  return sum / n_outputs;
+  std::vector<std::span<const float>> samples;
+  for (const CalibratedMatrix& matrix : matrices) samples.push_back(matrix.input->samples());
+  return output_error_of(matrices, samples, s, format, max_rows);
 }
 
 ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<const uint32_t> tied,
@@ -187,12 +256,7 @@ ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<
   share_among_tied(tied, x_mean);
   share_among_tied(tied, w_mean);
 
-  std::vector<Candidate> candidates;
-  for (const bool duo : {false, true}) {
-    for (size_t step = 0; step < kScaleSteps; ++step) {
-      candidates.push_back({step, duo, scale_candidate(x_mean, w_mean, step, duo), 0});
-    }
-  }
+  std::vector<Candidate> candidates = scale_candidates(x_mean, w_mean);
   pool.parallel_for(candidates.size(), 1, candidates.size(), [&](size_t first, size_t last) {
     for (Candidate& c : std::span(candidates).subspan(first, last - first)) {
       c.error = moment_error(matrices, c.s, format);
@@ -200,11 +264,14 @@ ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<
   });
   std::ranges::stable_sort(candidates, {}, &Candidate::error);
   candidates.resize(kFinalists);
+  std::vector<std::vector<float>> kept;
+  for (const CalibratedMatrix& matrix : matrices) kept.push_back(some_samples(*matrix.input));
+  const std::vector<std::span<const float>> samples(kept.begin(), kept.end());
   // Last, so that it is chosen only where nothing is better, and for the report.
   candidates.push_back({0, false, std::vector<float>(n_in, 1.0f), 0});
   pool.parallel_for(candidates.size(), 1, candidates.size(), [&](size_t first, size_t last) {
     for (Candidate& c : std::span(candidates).subspan(first, last - first)) {
-      c.error = output_error(matrices, c.s, format, kComparedRows);
+      c.error = output_error_of(matrices, samples, c.s, format, kComparedRows);
     }
   });
   const double unscaled = candidates.back().error;
@@ -214,9 +281,9 @@ ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<
 
 namespace {
 
-// Rows whose candidates are multiplied together, and candidates of each: those that are best by the moments.
+// Rows whose candidates are compared together: those whose error by the moments is at most so many times the least.
 constexpr size_t kRowsAtOnce = 16;
-constexpr size_t kCloseLimits = 4;
+constexpr float kCloseLimits = 1.3f;
 
 // The limits of a group of columns, for some rows at a time.
 class LimitSearch {
@@ -227,86 +294,70 @@ class LimitSearch {
         first_(group * format.group_size),
         n_(std::min(format.group_size, matrix.n_in() - first_)),
         mean_(n_),
-        variance_(n_, 1.0f),
-        errors_(kLimitSteps * n_) {
+        variance_(n_, 1.0f) {
     if (matrix.input == nullptr) return;
     std::ranges::copy(matrix.input->mean().subspan(first_, n_), mean_.begin());
     std::ranges::copy(matrix.input->variance().subspan(first_, n_), variance_.begin());
-    products_.resize(n_ * n_);
-    matrix.input->copy_products(first_, n_, products_.data());
-    close_.resize(kRowsAtOnce * kCloseLimits * n_);
-    outputs_.resize(close_.size());
+    products_ = matrix.input->product_tiles(first_, n_);
+    n_padded_ = round_up(n_, InputStatistics::kTile);
+    errors_.resize(kRowsAtOnce * kLimitSteps * n_padded_);
   }
 
   // Rows first ≤ row < last, at most kRowsAtOnce, to limits[row · stride].
   void search(size_t first_row, size_t last_row, float* limits, size_t stride) {
-    size_t steps[kRowsAtOnce][kCloseLimits];
-    float largest[kRowsAtOnce];
-    for (size_t row = first_row; row < last_row; ++row) {
-      const size_t r = row - first_row;
-      largest[r] = rank(row, steps[r]);
-      if (products_.empty()) continue;
-      for (size_t i = 0; i < kCloseLimits; ++i) {
-        std::copy_n(errors_.data() + steps[r][i] * n_, n_, close_.data() + (r * kCloseLimits + i) * n_);
-      }
-    }
-    const size_t n_candidates = (last_row - first_row) * kCloseLimits;
-    if (!products_.empty()) {
-      kernels::gemm_f(
-          {{products_.data(), Dtype::kF32, n_, n_}, close_.data(), n_candidates, 0, n_, outputs_.data(), n_});
-    }
-    for (size_t row = first_row; row < last_row; ++row) {
-      const size_t r = row - first_row;
-      const size_t best = products_.empty() ? 0 : best_of(r);
-      limits[row * stride] = largest[r] * limit_share(steps[r][best]);
+    n_close_ = 0;
+    for (size_t row = first_row; row < last_row; ++row) compare_by_moments(row, limits[row * stride]);
+    if (n_close_ == 0) return;
+    kernels::quadratic_errors(errors_.data(), n_close_, n_padded_, products_.data(), squares_.data());
+    // Those of a row are neighbours; the first where several are equal.
+    for (size_t i = 0; i < n_close_; ++i) {
+      const bool is_first = i == 0 || close_[i].row != close_[i - 1].row;
+      if (!is_first && squares_[i] >= squares_[best_]) continue;
+      best_ = i;
+      limits[close_[i].row * stride] = close_[i].limit;
     }
   }
 
  private:
-  static float limit_share(size_t step) { return 1 - static_cast<float>(step) * kLimitStep; }
+  struct Close {
+    size_t row;
+    float limit;
+  };
 
-  // The rounding errors of all limits of a row, and the steps that are best by the moments, the best one first; returns
-  // the row's largest weight.
-  float rank(size_t row, size_t* steps) {
+  // The limit of least error by the moments, and the errors of all that are close to it where the products can tell more.
+  void compare_by_moments(size_t row, float& best_limit) {
     const RoundingRow weights{matrix_.weights.data() + row * matrix_.n_in() + first_, n_, n_, nullptr, nullptr};
     float low = 0, high = 0;
     kernels::group_ranges(weights, &low, &high);
     const float largest = std::max(-low, high);
-    std::array<std::pair<float, size_t>, kLimitSteps> ranking;
+    std::array<float, kLimitSteps> limits, lows, highs, errors;
     for (size_t i = 0; i < kLimitSteps; ++i) {
-      const float limit = largest * limit_share(i);
-      const float cut_low = std::max(low, -limit), cut_high = std::min(high, limit);
-      float* const error = errors_.data() + i * n_;
-      kernels::rounding_error(weights, &cut_low, &cut_high, format_.levels(), error);
-      ranking[i] = {kernels::weighted_error(error, variance_.data(), mean_.data(), n_), i};
+      limits[i] = largest * (1 - static_cast<float>(i) * kLimitStep);
+      lows[i] = std::max(low, -limits[i]);
+      highs[i] = std::min(high, limits[i]);
     }
-    std::ranges::partial_sort(ranking, ranking.begin() + kCloseLimits);
-    for (size_t i = 0; i < kCloseLimits; ++i) steps[i] = ranking[i].second;
-    return largest;
-  }
-
-  // Of the candidates of a row the one with the least error eᵀ H e; the first where several are equal.
-  [[nodiscard]] size_t best_of(size_t r) const {
-    size_t best = 0;
-    float least = 0;
-    for (size_t i = 0; i < kCloseLimits; ++i) {
-      const size_t at = (r * kCloseLimits + i) * n_;
-      float error = 0;
-      kernels::gemm_f({{close_.data() + at, Dtype::kF32, 1, n_}, outputs_.data() + at, 1, 0, 1, &error, 1});
-      if (i > 0 && error >= least) continue;
-      least = error;
-      best = i;
+    kernels::range_errors(weights, lows.data(), highs.data(), kLimitSteps, format_.levels(),
+                          {variance_.data(), mean_.data()}, errors.data());
+    const auto best = std::ranges::min_element(errors);
+    best_limit = limits[static_cast<size_t>(best - errors.begin())];
+    const float close = *best * kCloseLimits;
+    if (products_.empty() || std::ranges::count_if(errors, [&](float error) { return error <= close; }) < 2) return;
+    for (size_t i = 0; i < kLimitSteps; ++i) {
+      if (errors[i] > close) continue;
+      kernels::rounding_error(weights, &lows[i], &highs[i], format_.levels(), errors_.data() + n_close_ * n_padded_);
+      close_[n_close_++] = {row, limits[i]};
     }
-    return best;
   }
 
   const CalibratedMatrix& matrix_;
   const RoundingFormat& format_;
-  size_t first_, n_;
+  size_t first_, n_, n_padded_ = 0;
   std::vector<float> mean_, variance_;
-  std::vector<float> products_;  // H [n, n]; empty without an input
-  std::vector<float> errors_;    // [10, n] of one row
-  std::vector<float> close_, outputs_;
+  std::vector<float> products_;  // of the input; empty without one
+  std::vector<float> errors_;    // of the close ones, [n_padded_] each
+  std::array<Close, kRowsAtOnce * kLimitSteps> close_;
+  std::array<float, kRowsAtOnce * kLimitSteps> squares_;
+  size_t n_close_ = 0, best_ = 0;
 };
 
 }  // namespace

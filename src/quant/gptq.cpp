@@ -30,15 +30,16 @@ void factorise(std::vector<double>& a, size_t n) {
 //
 // With the columns in reverse, H' = L·Lᵀ, and U is L'⁻¹ reversed: no inverse of H is needed.
 std::vector<float> compensation(const InputStatistics& input, size_t first, size_t n) {
-  std::vector<float> products(n * n);
-  input.copy_products(first, n, products.data());
   double trace = 0;
-  for (size_t i = 0; i < n; ++i) trace += products[i * n + i];
+  for (size_t i = 0; i < n; ++i) trace += input.product(first + i, first + i);
   // A block whose input is always zero: any rounding is as good.
   const double damping = trace > 0 ? kDamping * trace / static_cast<double>(n) : 1;
   std::vector<double> reversed(n * n);
   for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j < n; ++j) reversed[i * n + j] = products[(n - 1 - i) * n + (n - 1 - j)];
+    for (size_t j = 0; j < n; ++j) {
+      const size_t row = n - 1 - i, column = n - 1 - j;
+      reversed[i * n + j] = input.product(first + std::min(row, column), first + std::max(row, column));
+    }
     reversed[i * n + i] += damping;
   }
   factorise(reversed, n);

@@ -31,15 +31,8 @@ Result<InputStatistics> InputStatistics::create(size_t n_channels, uint64_t n_to
 bool InputStatistics::add_moments(std::span<const float> rows, size_t block) {
   const size_t n_rows = rows.size() / n_channels_;
   const size_t first = block * kBlock, n = std::min(kBlock, n_channels_ - first);
-  std::array<float, kBlock> sum{}, sum_abs{}, squares{};
-  for (size_t t = 0; t < n_rows; ++t) {
-    const float* const row = rows.data() + t * n_channels_ + first;
-    for (size_t k = 0; k < n; ++k) {
-      sum[k] += row[k];
-      sum_abs[k] += std::fabs(row[k]);
-      squares[k] += row[k] * row[k];
-    }
-  }
+  std::array<float, kBlock> sum, sum_abs, squares;
+  kernels::channel_sums(rows.data() + first, n_rows, n_channels_, n, {sum.data(), sum_abs.data(), squares.data()});
   const float per_row = 1 / static_cast<float>(n_rows);
   const auto share = static_cast<float>(static_cast<double>(n_rows) / static_cast<double>(n_tokens_ + n_rows));
   bool is_finite = true;
@@ -108,17 +101,27 @@ void InputStatistics::divide(std::span<const float> s) {
   }
 }
 
-void InputStatistics::copy_products(size_t first, size_t n, float* out) const {
-  const size_t block = first / kBlock, begin = first % kBlock;
-  SUTRA_ASSERT(begin + n <= kBlock && product_tokens_ > 0);
-  const size_t width = std::min(kBlock, n_channels_ - block * kBlock);
+float InputStatistics::product(size_t i, size_t j) const {
+  const size_t block = i / kBlock, width = std::min(kBlock, n_channels_ - block * kBlock);
   const float* const products = products_.as<float>().data() + block * kBlock * kBlock;
-  const float per_token = 1 / static_cast<float>(product_tokens_);
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = i; j < n; ++j) {
-      out[i * n + j] = out[j * n + i] = products[(begin + i) * width + begin + j] * per_token;
+  return products[i % kBlock * width + j % kBlock] * (1 / static_cast<float>(product_tokens_));
+}
+
+std::vector<float> InputStatistics::product_tiles(size_t first, size_t n) const {
+  SUTRA_ASSERT(first % kBlock + n <= kBlock && product_tokens_ > 0);
+  const size_t n_padded = round_up(n, kTile);
+  std::vector<float> tiles(n_padded * (n_padded + kTile) / 2);
+  float* tile = tiles.data();
+  for (size_t column = 0; column < n; column += kTile) {
+    for (size_t i = 0; i < std::min(n, column + kTile); ++i) {
+      for (size_t j = std::max(i, column); j < std::min(n, column + kTile); ++j) {
+        const float once = product(first + i, first + j);
+        tile[i * kTile + j - column] = i == j ? once : 2 * once;
+      }
     }
+    tile += (column + kTile) * kTile;
   }
+  return tiles;
 }
 
 }  // namespace sutra

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -16,6 +17,8 @@ class InputStatistics {
  public:
   // Channels of a block: the largest group of weights.
   static constexpr size_t kBlock = 128;
+  // Columns of a tile of product_tiles().
+  static constexpr size_t kTile = 16;
   // Rows kept of a long calibration.
   static constexpr size_t kMaxSamples = 256;
   // Tokens that XᵀX is made of, about: several times the channels of a block.
@@ -35,8 +38,11 @@ class InputStatistics {
   [[nodiscard]] std::span<const float> mean_abs() const { return mean_abs_.as<float>(); }
   [[nodiscard]] std::span<const float> mean() const { return mean_.as<float>(); }
   [[nodiscard]] std::span<const float> variance() const { return variance_.as<float>(); }
-  // Mean of xᵢ xⱼ for channels first ≤ i, j < first + n of one block, to out [n, n].
-  void copy_products(size_t first, size_t n, float* out) const;
+  // Mean of xᵢ xⱼ, i ≤ j, of one block.
+  [[nodiscard]] float product(size_t i, size_t j) const;
+  // The same for channels first ≤ i, j < first + n of one block, as kernels::quadratic_errors() takes them; what n lacks
+  // to a multiple of kTile is zeros.
+  [[nodiscard]] std::vector<float> product_tiles(size_t first, size_t n) const;
   // [S, K]: at least one, at most kMaxSamples.
   [[nodiscard]] std::span<const float> samples() const { return samples_.as<float>().first(n_samples_ * n_channels_); }
   [[nodiscard]] size_t n_samples() const { return n_samples_; }

@@ -1,11 +1,13 @@
 #include "quant/rtn.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "base/assert.h"
 #include "base/half.h"
+#include "kernels/rounding/rounding.h"
 
 namespace sutra {
 namespace {
@@ -21,20 +23,35 @@ struct GroupScale {
 };
 
 GroupScale choose_scale(std::span<const float> group, const RoundingFormat& format, RtnRange range, float limit) {
-  auto [low, high] = std::ranges::minmax(group);
-  if (format.bits == 8) {
-    const float largest = std::min(std::max(-low, high), limit);
-    return {f16_to_f32(f32_to_f16(std::max(largest, kSmallestRange) / 127.0f)), 128.0f};
-  }
-  const float levels = format.levels();
+  float low = 0, high = 0;
   if (range == RtnRange::kWithZero) {
-    low = std::min(low, 0.0f);
-    high = std::max(high, 0.0f);
+    kernels::group_ranges({group.data(), group.size(), group.size(), nullptr, nullptr}, &low, &high);
+  } else {
+    const auto [least, largest] = std::ranges::minmax(group);
+    low = least;
+    high = largest;
   }
   low = std::max(low, -limit);
   high = std::min(high, limit);
+  if (format.bits == 8) {
+    return {f16_to_f32(f32_to_f16(std::max({-low, high, kSmallestRange}) / 127.0f)), 128.0f};
+  }
+  const float levels = format.levels();
   const float scale = std::max(high - low, kSmallestRange) / levels;
   return {scale, level(-std::nearbyint(low / scale), levels)};
+}
+
+// Added to a number it leaves a whole one, as nearbyint does, and that in the lowest bits: 1.5 · 2^23. Where it does not,
+// beyond 2^22, the number is far outside of the levels. Without a call and a conversion the compiler vectorises the loop.
+constexpr float kRound = 12582912.0f;
+
+void round_group(std::span<const float> group, GroupScale scale, float levels, uint8_t* out) {
+  const float bottom = kRound - scale.zero, top = kRound + (levels - scale.zero);
+  for (size_t k = 0; k < group.size(); ++k) {
+    const float whole = group[k] / scale.scale + kRound;
+    const float above = whole > bottom ? whole : bottom;
+    out[k] = static_cast<uint8_t>(std::bit_cast<uint32_t>((above < top ? above : top) + scale.zero));
+  }
 }
 
 }  // namespace
@@ -59,12 +76,10 @@ Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_i
       const size_t first = group / n_groups * n_in + group % n_groups * group_size;
       const auto source = weights.subspan(first, std::min(group_size, n_in - group % n_groups * group_size));
       const float limit = limits.empty() ? std::numeric_limits<float>::infinity() : limits[group];
-      const auto [scale, zero] = choose_scale(source, format, range, limit);
-      for (size_t k = 0; k < source.size(); ++k) {
-        out.nibbles[first + k] = static_cast<uint8_t>(level(std::nearbyint(source[k] / scale) + zero, levels));
-      }
-      out.zeros[group] = static_cast<uint8_t>(zero);
-      out.scales[group] = f32_to_f16(scale);
+      const GroupScale scale = choose_scale(source, format, range, limit);
+      round_group(source, scale, levels, out.nibbles.data() + first);
+      out.zeros[group] = static_cast<uint8_t>(scale.zero);
+      out.scales[group] = f32_to_f16(scale.scale);
     }
   };
   if (pool == nullptr) {

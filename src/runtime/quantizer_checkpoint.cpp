@@ -35,7 +35,7 @@ void Quantizer::take_fingerprint() {
   constexpr size_t kHashedTensorBytes = 4096;
   Sha256 hash;
   update(hash, concat(static_cast<int>(options_.method), " ", options_.bits, " ", options_.group_size, " ",
-                      options_.keep_embeddings, "\n"));
+                      static_cast<int>(options_.keep_embeddings), "\n"));
   for (const std::string& name : model_.weights.names()) {
     const Tensor* const tensor = model_.weights.find(name);
     if (tensor == nullptr) continue;

@@ -7,6 +7,7 @@
 
 #include "support/parity.h"
 #include "support/random.h"
+#include "support/tolerance.h"
 
 namespace sutra::test {
 namespace {
@@ -39,13 +40,23 @@ std::vector<float> results(const RoundingKernels& kernels, const Data& d, size_t
   for (float& value : low) value *= cut;
   for (float& value : high) value *= cut;
   kernels.rounding_error(row, low.data(), high.data(), 15, error.data());
-  const float weighted = kernels.weighted_error(error.data(), d.variance.data(), d.mean.data(), n);
+  const kernels::Moments moments{d.variance.data(), d.mean.data()};
+  const float whole = kernels.moment_error(row, low.data(), high.data(), 15, moments);
+  // The groups' ranges, each for all of the row.
+  std::vector<float> of_ranges(n_groups);
+  kernels.range_errors({d.w.data(), n, n, nullptr, nullptr}, low.data(), high.data(), n_groups, 15, moments,
+                       of_ranges.data());
   std::vector<float> all = low;
   all.insert(all.end(), high.begin(), high.end());
   all.insert(all.end(), error.begin(), error.end());
-  all.push_back(weighted);
+  all.push_back(whole);
+  all.insert(all.end(), of_ranges.begin(), of_ranges.end());
   // Three tokens of n/3 channels, wherever they overlap.
   const size_t n_channels = std::max<size_t>(1, n / 3);
+  std::vector<float> sums(3 * n_channels);
+  kernels.channel_sums(d.w.data(), 3, n_channels, std::min(n_channels, n / 3),
+                       {sums.data(), sums.data() + n_channels, sums.data() + 2 * n_channels});
+  all.insert(all.end(), sums.begin(), sums.end());
   kernels.add_products(d.w.data(), 3, n_channels, std::min(n_channels, n / 3), products.data());
   for (size_t i = 0; i < n / 3; ++i) {
     for (size_t j = i; j < n / 3; ++j) all.push_back(products[i * (n / 3) + j]);
@@ -103,8 +114,106 @@ TEST_CASE("rounding of weights: the quantizer's definition in double precision")
     shift += d.mean[k] * error[k];
   }
   weighted += shift * shift;
-  const float got = kernels::weighted_error(error.data(), d.variance.data(), d.mean.data(), kSize);
-  CHECK(std::fabs(got - weighted) <= 1e-5 * weighted);
+  const kernels::Moments moments{d.variance.data(), d.mean.data()};
+  const float got = kernels::moment_error(row, &low, &high, 15, moments);
+  CHECK(std::fabs(got - weighted) <= kFloatArithmetic * weighted);
+}
+
+TEST_CASE("channel sums: those of double precision") {
+  constexpr uint64_t kSeed = 20261126;
+  CAPTURE(kSeed);
+  Random random(kSeed);
+  constexpr size_t kTokens = 9, kChannels = 37, kStride = 40;
+  const std::vector<float> x = random.normals(kTokens * kStride);
+  std::vector<float> sum(kChannels), magnitude(kChannels), square(kChannels);
+  kernels::channel_sums(x.data(), kTokens, kStride, kChannels, {sum.data(), magnitude.data(), square.data()});
+  for (size_t k = 0; k < kChannels; ++k) {
+    double s = 0, m = 0, q = 0;
+    for (size_t t = 0; t < kTokens; ++t) {
+      const double value = x[t * kStride + k];
+      s += value;
+      m += std::fabs(value);
+      q += value * value;
+    }
+    CHECK(std::fabs(sum[k] - s) <= kFloatArithmetic * m);
+    CHECK(std::fabs(magnitude[k] - m) <= kFloatArithmetic * m);
+    CHECK(std::fabs(square[k] - q) <= kFloatArithmetic * q);
+  }
+}
+
+TEST_CASE("errors of ranges: each is what the rounding error of its range gives") {
+  constexpr uint64_t kSeed = 20261124;
+  CAPTURE(kSeed);
+  Random random(kSeed);
+  constexpr size_t kSize = 100;
+  const Data d = random_data(kSize, random);
+  const RoundingRow row{d.w.data(), kSize, kSize, nullptr, nullptr};
+  const std::vector<float> low{-0.3f, -0.1f, 0.0f}, high{0.3f, 0.2f, 0.1f};
+  std::vector<float> got(low.size());
+  kernels::range_errors(row, low.data(), high.data(), low.size(), 15, {d.variance.data(), d.mean.data()}, got.data());
+  for (size_t i = 0; i < low.size(); ++i) {
+    std::vector<float> error(kSize);
+    kernels::rounding_error(row, &low[i], &high[i], 15, error.data());
+    double spread = 0, shift = 0;
+    for (size_t k = 0; k < kSize; ++k) {
+      spread += double{d.variance[k]} * error[k] * error[k];
+      shift += double{d.mean[k]} * error[k];
+    }
+    CHECK(std::fabs(got[i] - (spread + shift * shift)) <= kFloatArithmetic * (spread + shift * shift));
+  }
+}
+
+namespace {
+
+// A symmetric matrix [n, n] in the tiles that quadratic_errors() takes.
+std::vector<float> tiles_of(const std::vector<float>& h, size_t n) {
+  std::vector<float> tiles;
+  for (size_t first = 0; first < n; first += 16) {
+    for (size_t i = 0; i < first + 16; ++i) {
+      for (size_t j = first; j < first + 16; ++j) {
+        tiles.push_back(i < j ? 2 * h[i * n + j] : i == j ? h[i * n + j] : 0.0f);
+      }
+    }
+  }
+  return tiles;
+}
+
+}  // namespace
+
+TEST_CASE("quadratic errors: the same bits in every variant, and those of double precision but for rounding") {
+  constexpr uint64_t kSeed = 20261125;
+  CAPTURE(kSeed);
+  Random random(kSeed);
+  for (const size_t n : {16u, 32u, 48u, 128u}) {
+    for (const size_t n_errors : {1u, 3u, 8u, 21u}) {
+      CAPTURE(n, n_errors);
+      const std::vector<float> errors = random.normals(n_errors * n, 0.1f), half = random.normals(n * n);
+      std::vector<float> h(n * n);
+      for (size_t i = 0; i < n; ++i) {
+        for (size_t j = 0; j < n; ++j) h[i * n + j] = half[i * n + j] + half[j * n + i];
+      }
+      const std::vector<float> tiles = tiles_of(h, n);
+      std::vector<float> expected(n_errors);
+      rounding_variants().front().fn->quadratic_errors(errors.data(), n_errors, n, tiles.data(), expected.data());
+      for (size_t e = 0; e < n_errors; ++e) {
+        double sum = 0, size = 0;
+        for (size_t i = 0; i < n; ++i) {
+          for (size_t j = 0; j < n; ++j) {
+            const double term = double{errors[e * n + i]} * h[i * n + j] * errors[e * n + j];
+            sum += term;
+            size += std::fabs(term);
+          }
+        }
+        CHECK(std::fabs(expected[e] - sum) <= kFloatArithmetic * size);
+      }
+      for_each_available(rounding_variants(), [&](const auto& variant) {
+        CAPTURE(variant.name);
+        std::vector<float> got(n_errors);
+        variant.fn->quadratic_errors(errors.data(), n_errors, n, tiles.data(), got.data());
+        CHECK(difference(got, expected) == "");
+      });
+    }
+  }
 }
 
 }  // namespace sutra::test

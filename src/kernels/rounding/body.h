@@ -13,7 +13,6 @@ inline constexpr float kRound = 12582912.0f;
 
 template <class V>
 struct RoundingBody {
-  static SUTRA_ALWAYS_INLINE V round(V x) { return (x + V::constant(kRound)) - V::constant(kRound); }
   static SUTRA_ALWAYS_INLINE float round(float x) { return (x + kRound) - kRound; }
   static SUTRA_ALWAYS_INLINE float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
@@ -39,13 +38,17 @@ struct RoundingBody {
       float lows[V::kLanes], highs[V::kLanes];
       least.store(lows, AllLanes{});
       largest.store(highs, AllLanes{});
-      float a = lows[0], b = highs[0];
-      for (size_t i = 1; i < V::kLanes; ++i) {
-        a = lows[i] < a ? lows[i] : a;
-        b = highs[i] > b ? highs[i] : b;
+      // As a tree: one after the other each would wait for the one before it.
+      SUTRA_UNROLL
+      for (size_t half = V::kLanes / 2; half > 0; half /= 2) {
+        SUTRA_UNROLL
+        for (size_t i = 0; i < half; ++i) {
+          lows[i] = lows[i + half] < lows[i] ? lows[i + half] : lows[i];
+          highs[i] = highs[i + half] > highs[i] ? highs[i + half] : highs[i];
+        }
       }
-      low[group] = a;
-      high[group] = b;
+      low[group] = lows[0];
+      high[group] = highs[0];
     });
   }
 
@@ -57,24 +60,44 @@ struct RoundingBody {
     }
   }
 
+  // What a group's range makes of its weights. round(x) is left in the form round() has before it takes kRound away, where
+  // the levels' ends are numbers too: a clamp there and one subtraction are q − zero.
+  struct Levels {
+    V scale, per_step, bottom, top;
+
+    SUTRA_ALWAYS_INLINE Levels(float low, float high, float levels) {
+      const float range = high - low;
+      const float step = (range > kSmallestRange ? range : kSmallestRange) / levels;
+      const float zero = clamp(-round(low / step), 0.0f, levels);
+      scale = V::splat(step);
+      per_step = V::splat(1.0f / step);
+      bottom = V::splat(kRound - zero);
+      top = V::splat(kRound + (levels - zero));
+    }
+
+    [[nodiscard]] SUTRA_ALWAYS_INLINE V rounded(V w) const {
+      const V whole = V::min(V::max(w * per_step + V::constant(kRound), bottom), top);
+      return (whole - V::constant(kRound)) * scale;
+    }
+  };
+
+  template <bool kScaled, class Lanes>
+  static SUTRA_ALWAYS_INLINE V error_of(const RoundingRow& row, const Levels& levels, size_t k, Lanes lanes) {
+    const V w = V::load(row.w + k, lanes);
+    if constexpr (kScaled) {
+      return levels.rounded(w * V::load(row.factor + k, lanes)) * V::load(row.inverse + k, lanes) - w;
+    } else {
+      return levels.rounded(w) - w;
+    }
+  }
+
   template <bool kScaled>
   static SUTRA_ALWAYS_INLINE void errors(const RoundingRow& row, const float* low, const float* high, float levels,
                                          float* error) {
-    const V top = V::splat(levels), zeros = V::zero();
     for_groups(row, [&](size_t group, size_t first, size_t last) {
-      const float range = high[group] - low[group];
-      const float step = (range > kSmallestRange ? range : kSmallestRange) / levels;
-      const float zero_point = clamp(-round(low[group] / step), 0.0f, levels);
-      const V scale = V::splat(step), per_step = V::splat(1.0f / step), zero = V::splat(zero_point);
-      for_lanes<V>(first, last, [&](size_t k, auto lanes) {
-        const V w = V::load(row.w + k, lanes);
-        V scaled = w;
-        if constexpr (kScaled) scaled = w * V::load(row.factor + k, lanes);
-        const V q = V::min(V::max(round(scaled * per_step) + zero, zeros), top);
-        V rounded = (q - zero) * scale;
-        if constexpr (kScaled) rounded = rounded * V::load(row.inverse + k, lanes);
-        (rounded - w).store(error + k, lanes);
-      });
+      const Levels own(low[group], high[group], levels);
+      for_lanes<V>(first, last,
+                   [&](size_t k, auto lanes) { error_of<kScaled>(row, own, k, lanes).store(error + k, lanes); });
     });
   }
 
@@ -86,14 +109,166 @@ struct RoundingBody {
     }
   }
 
-  static float weighted_error(const float* error, const float* variance, const float* mean, size_t n_cols) {
-    const float spread = sum_of<V>(n_cols, [&](size_t k, auto lanes) {
-      const V e = V::load(error + k, lanes);
-      return e * e * V::load(variance + k, lanes);
+  // The sums of moment_error().
+  struct MomentSums {
+    PartialSums<V> spread = PartialSums<V>::zero(), shift = PartialSums<V>::zero();
+
+    template <class Lanes>
+    SUTRA_ALWAYS_INLINE void add(size_t part, V e, const Moments& moments, size_t k, Lanes lanes) {
+      spread.part[part] = spread.part[part] + e * e * V::load(moments.variance + k, lanes);
+      shift.part[part] = shift.part[part] + e * V::load(moments.mean + k, lanes);
+    }
+
+    [[nodiscard]] SUTRA_ALWAYS_INLINE float total() const {
+      const float shifted = shift.total();
+      return spread.total() + shifted * shifted;
+    }
+  };
+
+  // Columns first ≤ k < last of a row, first being a multiple of kPartialSums.
+  template <bool kScaled>
+  static SUTRA_ALWAYS_INLINE void add_moments(const RoundingRow& row, const Levels& levels, const Moments& moments,
+                                              size_t first, size_t last, MomentSums& sums) {
+    size_t i = first;
+    for (; last - i >= kPartialSums; i += kPartialSums) {
+      SUTRA_UNROLL
+      for (size_t b = 0; b < PartialSums<V>::kVectors; ++b) {
+        const size_t k = i + b * V::kLanes;
+        sums.add(b, error_of<kScaled>(row, levels, k, AllLanes{}), moments, k, AllLanes{});
+      }
+    }
+    SUTRA_UNROLL
+    for (size_t b = 0; b < PartialSums<V>::kVectors; ++b) {
+      const size_t k = i + b * V::kLanes;
+      if (k >= last) break;
+      if (last - k >= V::kLanes) {
+        sums.add(b, error_of<kScaled>(row, levels, k, AllLanes{}), moments, k, AllLanes{});
+      } else if constexpr (V::kLanes > 1) {
+        const FirstLanes lanes{last - k};
+        sums.add(b, error_of<kScaled>(row, levels, k, lanes), moments, k, lanes);
+      }
+    }
+  }
+
+  template <bool kScaled>
+  static SUTRA_ALWAYS_INLINE float moment_error_of(const RoundingRow& row, const float* low, const float* high,
+                                                   float levels, const Moments& moments) {
+    MomentSums sums;
+    for_groups(row, [&](size_t group, size_t first, size_t last) {
+      add_moments<kScaled>(row, Levels(low[group], high[group], levels), moments, first, last, sums);
     });
-    const float shift =
-        sum_of<V>(n_cols, [&](size_t k, auto lanes) { return V::load(error + k, lanes) * V::load(mean + k, lanes); });
-    return spread + shift * shift;
+    return sums.total();
+  }
+
+  static float moment_error(const RoundingRow& row, const float* low, const float* high, float levels,
+                            const Moments& moments) {
+    return row.factor == nullptr ? moment_error_of<false>(row, low, high, levels, moments)
+                                 : moment_error_of<true>(row, low, high, levels, moments);
+  }
+
+  static void range_errors(const RoundingRow& row, const float* low, const float* high, size_t n_ranges, float levels,
+                           const Moments& moments, float* errors) {
+    for (size_t i = 0; i < n_ranges; ++i) {
+      MomentSums sums;
+      add_moments<false>(row, Levels(low[i], high[i], levels), moments, 0, row.n_cols, sums);
+      errors[i] = sums.total();
+    }
+  }
+
+  // As many errors at once as sums fit the registers beside their operands, and enough that none waits for another.
+  static constexpr size_t kErrors = V::kLanes >= 16 ? 8 : 4;
+
+  // kVectors vectors of a tile's columns, from its column `lane` on, of the tile that begins at `column`.
+  template <size_t kVectors>
+  static SUTRA_ALWAYS_INLINE void quadratic_tile(const float* const (&errors)[kErrors], const float* tile,
+                                                 size_t column, size_t lane, float (&partial)[kErrors][kPartialSums]) {
+    V sums[kErrors][kVectors];
+    SUTRA_UNROLL
+    for (size_t e = 0; e < kErrors; ++e) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) sums[e][v] = V::zero();
+    }
+    for (size_t row = 0; row < column + kPartialSums; ++row) {
+      V products[kVectors];
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        products[v] = V::load(tile + row * kPartialSums + lane + v * V::kLanes, AllLanes{});
+      }
+      SUTRA_UNROLL
+      for (size_t e = 0; e < kErrors; ++e) {
+        const V own = V::splat(errors[e][row]);
+        SUTRA_UNROLL
+        for (size_t v = 0; v < kVectors; ++v) sums[e][v] = sums[e][v] + own * products[v];
+      }
+    }
+    SUTRA_UNROLL
+    for (size_t e = 0; e < kErrors; ++e) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        const size_t at = lane + v * V::kLanes;
+        const V own = V::load(errors[e] + column + at, AllLanes{});
+        (V::load(partial[e] + at, AllLanes{}) + sums[e][v] * own).store(partial[e] + at, AllLanes{});
+      }
+    }
+  }
+
+  static void quadratic_errors(const float* errors, size_t n_errors, size_t n, const float* products, float* squares) {
+    constexpr size_t kVectors = V::kLanes >= 16 || V::kLanes == 1 ? 1 : 2;
+    for (size_t first = 0; first < n_errors; first += kErrors) {
+      const size_t n_own = n_errors - first < kErrors ? n_errors - first : kErrors;
+      const float* own[kErrors];  // beyond the last the last one again
+      float partial[kErrors][kPartialSums];
+      for (size_t e = 0; e < kErrors; ++e) {
+        own[e] = errors + (first + (e < n_own ? e : n_own - 1)) * n;
+        for (size_t lane = 0; lane < kPartialSums; ++lane) partial[e][lane] = 0.0f;
+      }
+      const float* tile = products;
+      for (size_t column = 0; column < n; column += kPartialSums) {
+        for (size_t lane = 0; lane < kPartialSums; lane += kVectors * V::kLanes) {
+          quadratic_tile<kVectors>(own, tile, column, lane, partial);
+        }
+        tile += (column + kPartialSums) * kPartialSums;
+      }
+      for (size_t e = 0; e < n_own; ++e) {
+        PartialSums<V> sums;
+        SUTRA_UNROLL
+        for (size_t b = 0; b < PartialSums<V>::kVectors; ++b) {
+          sums.part[b] = V::load(partial[e] + b * V::kLanes, AllLanes{});
+        }
+        squares[first + e] = sums.total();
+      }
+    }
+  }
+
+  template <size_t kVectors, class Lanes>
+  static SUTRA_ALWAYS_INLINE void sum_channels(const float* x, size_t n_tokens, size_t stride, size_t channel,
+                                               Lanes lanes, const ChannelSums& out) {
+    V sum[kVectors], magnitude[kVectors], square[kVectors];
+    SUTRA_UNROLL
+    for (size_t v = 0; v < kVectors; ++v) sum[v] = magnitude[v] = square[v] = V::zero();
+    for (size_t t = 0; t < n_tokens; ++t) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        const V own = V::load(x + t * stride + channel + v * V::kLanes, lanes);
+        sum[v] = sum[v] + own;
+        magnitude[v] = magnitude[v] + V::abs(own);
+        square[v] = square[v] + own * own;
+      }
+    }
+    SUTRA_UNROLL
+    for (size_t v = 0; v < kVectors; ++v) {
+      const size_t at = channel + v * V::kLanes;
+      sum[v].store(out.sum + at, lanes);
+      magnitude[v].store(out.magnitude + at, lanes);
+      square[v].store(out.square + at, lanes);
+    }
+  }
+
+  static void channel_sums(const float* x, size_t n_tokens, size_t stride, size_t n, const ChannelSums& out) {
+    constexpr size_t kPair = 2 * V::kLanes;
+    size_t channel = 0;
+    for (; n - channel >= kPair; channel += kPair) sum_channels<2>(x, n_tokens, stride, channel, AllLanes{}, out);
+    for_lanes<V>(channel, n, [&](size_t at, auto lanes) { sum_channels<1>(x, n_tokens, stride, at, lanes, out); });
   }
 
   // kRows rows of the products and kVectors vectors of their columns, summed over the tokens in registers.
@@ -152,7 +327,8 @@ struct RoundingBody {
 template <class V>
 constexpr RoundingKernels rounding_kernels() {
   using Body = RoundingBody<V>;
-  return {Body::group_ranges, Body::rounding_error, Body::weighted_error, Body::add_products};
+  return {Body::group_ranges,     Body::rounding_error, Body::moment_error, Body::range_errors,
+          Body::quadratic_errors, Body::channel_sums,   Body::add_products};
 }
 
 }  // namespace

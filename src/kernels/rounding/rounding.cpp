@@ -44,8 +44,21 @@ void rounding_error(const RoundingRow& row, const float* low, const float* high,
   select(kVariants)->rounding_error(row, low, high, levels, error);
 }
 
-float weighted_error(const float* error, const float* variance, const float* mean, size_t n_cols) {
-  return select(kVariants)->weighted_error(error, variance, mean, n_cols);
+float moment_error(const RoundingRow& row, const float* low, const float* high, float levels, const Moments& moments) {
+  return select(kVariants)->moment_error(row, low, high, levels, moments);
+}
+
+void range_errors(const RoundingRow& row, const float* low, const float* high, size_t n_ranges, float levels,
+                  const Moments& moments, float* errors) {
+  select(kVariants)->range_errors(row, low, high, n_ranges, levels, moments, errors);
+}
+
+void quadratic_errors(const float* errors, size_t n_errors, size_t n, const float* products, float* squares) {
+  select(kVariants)->quadratic_errors(errors, n_errors, n, products, squares);
+}
+
+void channel_sums(const float* x, size_t n_tokens, size_t stride, size_t n, const ChannelSums& out) {
+  select(kVariants)->channel_sums(x, n_tokens, stride, n, out);
 }
 
 void add_products(const float* x, size_t n_tokens, size_t stride, size_t n, float* products) {

@@ -32,9 +32,33 @@ void group_ranges(const RoundingRow& row, float* low, float* high);
 // error [K] = Q(w · s) / s − w
 void rounding_error(const RoundingRow& row, const float* low, const float* high, float levels, float* error);
 
-// Σ variance · error² + (Σ mean · error)² over K columns: the mean squared error of an output whose inputs are
-// uncorrelated.
-float weighted_error(const float* error, const float* variance, const float* mean, size_t n_cols);
+// Of an input's channels [K].
+struct Moments {
+  const float* variance;
+  const float* mean;
+};
+
+// Σ variance · error² + (Σ mean · error)² over the K columns: the mean squared error of an output whose inputs are
+// uncorrelated. group_size is a multiple of 16.
+float moment_error(const RoundingRow& row, const float* low, const float* high, float levels, const Moments& moments);
+
+// The same of a row of one group, nothing scaled, for n_ranges ranges: low, high, errors [n_ranges].
+void range_errors(const RoundingRow& row, const float* low, const float* high, size_t n_ranges, float levels,
+                  const Moments& moments, float* errors);
+
+// squares [E] = Σᵢⱼ eᵢ Hᵢⱼ eⱼ for E errors [E, n], n a multiple of 16. The symmetric H [n, n] is given in tiles of 16 columns,
+// each from its first row down to the diagonal's end: products[j·(j + 16)/2 + 16·i + k] for column j + k, where j is a
+// multiple of 16, and row i < j + 16. What is above the diagonal is doubled, what is below it is 0.
+// Columns are summed over their rows in order, then as ever.
+void quadratic_errors(const float* errors, size_t n_errors, size_t n, const float* products, float* squares);
+
+// Over tokens, of each of n channels: Σ x, Σ |x| and Σ x², in the order of the tokens. Row t of x begins at x + t · stride.
+struct ChannelSums {
+  float* sum;
+  float* magnitude;
+  float* square;
+};
+void channel_sums(const float* x, size_t n_tokens, size_t stride, size_t n, const ChannelSums& out);
 
 // products [n, n] += Σ_t x[t][i] · x[t][j] for i ≤ j, where row t of x begins at x + t · stride. Entries below the diagonal
 // may be written, with anything.
@@ -43,7 +67,12 @@ void add_products(const float* x, size_t n_tokens, size_t stride, size_t n, floa
 struct RoundingKernels {
   void (*group_ranges)(const RoundingRow& row, float* low, float* high);
   void (*rounding_error)(const RoundingRow& row, const float* low, const float* high, float levels, float* error);
-  float (*weighted_error)(const float* error, const float* variance, const float* mean, size_t n_cols);
+  float (*moment_error)(const RoundingRow& row, const float* low, const float* high, float levels,
+                        const Moments& moments);
+  void (*range_errors)(const RoundingRow& row, const float* low, const float* high, size_t n_ranges, float levels,
+                       const Moments& moments, float* errors);
+  void (*quadratic_errors)(const float* errors, size_t n_errors, size_t n, const float* products, float* squares);
+  void (*channel_sums)(const float* x, size_t n_tokens, size_t stride, size_t n, const ChannelSums& out);
   void (*add_products)(const float* x, size_t n_tokens, size_t stride, size_t n, float* products);
 };
 std::span<const Variant<const RoundingKernels*>> rounding_variants();
