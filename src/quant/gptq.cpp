@@ -26,7 +26,8 @@ void factorise(std::vector<double>& a, size_t n) {
   }
 }
 
-// What the error of each column takes off those after it: U of H⁻¹ = Uᵀ·U, its rows over their diagonal [n, n].
+// What of the error of each column is taken off those after it: U of H⁻¹ = Uᵀ·U, its rows over their diagonal; [n, n], and
+// row j has what column j gets from those before it.
 //
 // With the columns in reverse, H' = L·Lᵀ, and U is L'⁻¹ reversed: no inverse of H is needed.
 std::vector<float> compensation(const InputStatistics& input, size_t first, size_t n) {
@@ -57,10 +58,53 @@ std::vector<float> compensation(const InputStatistics& input, size_t first, size
   for (size_t i = 0; i < n; ++i) {
     const size_t from = n - 1 - i;
     for (size_t j = i; j < n; ++j) {
-      out[i * n + j] = static_cast<float>(inverse[from * n + (n - 1 - j)] / inverse[from * n + from]);
+      out[j * n + i] = static_cast<float>(inverse[from * n + (n - 1 - j)] / inverse[from * n + from]);
     }
   }
   return out;
+}
+
+// Rows that are rounded together: each is a lane of what the compiler makes of the loops.
+constexpr size_t kRows = 16;
+
+// Some rows of a block of columns.
+struct Block {
+  std::span<const float> weights;  // from the first on
+  size_t stride, n_rows, n;
+};
+
+void round_block(const Block& block, std::span<const float> factors, const RoundingFormat& format, size_t row,
+                 size_t column, Q4Integers& out) {
+  const size_t group_size = format.group_size;
+  // The kernels' 8 bits are symmetric.
+  const float lowest = format.bits == 8 ? 1.0f : 0.0f, levels = format.levels();
+  float weights[kBlock][kRows] = {}, errors[kBlock][kRows];
+  for (size_t r = 0; r < block.n_rows; ++r) {
+    for (size_t i = 0; i < block.n; ++i) weights[i][r] = block.weights[r * block.stride + i];
+  }
+  float scales[kRows], zeros[kRows];
+  std::ranges::fill(scales, 1.0f);
+  std::ranges::fill(zeros, 0.0f);
+  for (size_t i = 0; i < block.n; ++i) {
+    if (i % group_size == 0) {
+      for (size_t r = 0; r < block.n_rows; ++r) {
+        const size_t group = (row + r) * out.n_groups() + (column + i) / group_size;
+        scales[r] = f16_to_f32(out.scales[group]);
+        zeros[r] = out.zeros[group];
+      }
+    }
+    float w[kRows];
+    std::copy_n(weights[i], kRows, w);
+    for (size_t k = 0; k < i; ++k) {
+      const float factor = factors[i * block.n + k];
+      for (size_t r = 0; r < kRows; ++r) w[r] -= errors[k][r] * factor;
+    }
+    for (size_t r = 0; r < kRows; ++r) {
+      const float q = std::clamp(std::nearbyint(w[r] / scales[r]) + zeros[r], lowest, levels);
+      errors[i][r] = w[r] - (q - zeros[r]) * scales[r];
+      if (r < block.n_rows) out.nibbles[(row + r) * out.n_cols + column + i] = static_cast<uint8_t>(q);
+    }
+  }
 }
 
 }  // namespace
@@ -69,24 +113,14 @@ Q4Integers quantize_gptq(const CalibratedMatrix& matrix, const RoundingFormat& f
                          ThreadPool& pool) {
   SUTRA_ASSERT(matrix.input != nullptr);
   const size_t n_out = matrix.n_out, n_in = matrix.n_in();
-  const float levels = format.levels();
   Q4Integers out = quantize_rtn(matrix.weights, n_out, n_in, format, limits, &pool);
-  const size_t n_groups = out.n_groups();
   for (size_t first = 0; first < n_in; first += kBlock) {
     const size_t n = std::min(kBlock, n_in - first);
     const std::vector<float> factors = compensation(*matrix.input, first, n);
-    pool.parallel_for(n_out, 1, 8 * pool.size(), [&](size_t first_row, size_t last_row) {
-      float w[kBlock];
-      for (size_t row = first_row; row < last_row; ++row) {
-        std::copy_n(matrix.weights.data() + row * n_in + first, n, w);
-        for (size_t i = 0; i < n; ++i) {
-          const size_t group = row * n_groups + (first + i) / format.group_size;
-          const float scale = f16_to_f32(out.scales[group]), zero = out.zeros[group];
-          const float q = std::clamp(std::nearbyint(w[i] / scale) + zero, 0.0f, levels);
-          out.nibbles[row * n_in + first + i] = static_cast<uint8_t>(q);
-          const float error = w[i] - (q - zero) * scale;
-          for (size_t j = i + 1; j < n; ++j) w[j] -= error * factors[i * n + j];
-        }
+    pool.parallel_for(n_out, kRows, 8 * pool.size(), [&](size_t first_row, size_t last_row) {
+      for (size_t row = first_row; row < last_row; row += kRows) {
+        round_block({matrix.weights.subspan(row * n_in + first), n_in, std::min(kRows, last_row - row), n}, factors,
+                    format, row, first, out);
       }
     });
   }

@@ -23,7 +23,7 @@ namespace {
 constexpr std::string_view kWeight = ".weight";
 // Rows of a matrix that its error is measured on.
 constexpr size_t kMeasuredRows = 64;
-constexpr size_t kEmbeddingGroupSize = 32;
+constexpr size_t kEmbeddingGroupSize = 32, kTiedGroupSize = 64;
 
 Result<Tensor> clone(const Tensor& source) {
   SUTRA_ASSIGN(Tensor copy, Tensor::create(source.dtype(), source.shape(), Contents::kUndefined));
@@ -156,9 +156,10 @@ Status Quantizer::make_plans() {
     const std::string linear = module_of(parameter.name);
     const Shape& shape = parameter.shape;
     plan.format = {options_.bits, options_.group_size};
-    // Rows of an embedding are looked up, not multiplied: their errors do not average out, and smaller groups cost no time.
-    if (!outer.tied && linear == outer.embeddings) {
-      plan.format.group_size = std::min(options_.group_size, kEmbeddingGroupSize);
+    // Rows of an embedding are looked up: their errors do not average out as those of products do, and smaller groups cost
+    // no time. Where it is the head too they do cost some.
+    if (linear == outer.embeddings) {
+      plan.format.group_size = std::min(options_.group_size, outer.tied ? kTiedGroupSize : kEmbeddingGroupSize);
     }
     const size_t group_size = plan.format.group_size;
     if (options_.keep_embeddings && (linear == outer.embeddings || linear == outer.head)) {
@@ -512,9 +513,9 @@ Status Quantizer::quantize(const Plan& plan) {
   std::vector<float> limits;
   // With 255 steps nothing is gained by cutting.
   if (calibrates() && plan.format.bits < 8) limits = search_limits(matrix, plan.format, *pool_);
-  const bool is_gptq = options_.method == QuantizeOptions::Method::kGptq && input != nullptr;
-  const Q4Integers quantised = is_gptq ? quantize_gptq(matrix, plan.format, limits, *pool_)
-                                       : quantize_rtn(matrix.weights, n_out, n_in, plan.format, limits, pool_.get());
+  const Q4Integers quantised = input != nullptr
+                                   ? quantize_gptq(matrix, plan.format, limits, *pool_)
+                                   : quantize_rtn(matrix.weights, n_out, n_in, plan.format, limits, pool_.get());
   SUTRA_ASSIGN(AwqTensors packed, to_awq(quantised));
 
   QuantizedTensor report;

@@ -28,7 +28,7 @@
 namespace sutra {
 
 struct QuantizeOptions {
-  // Scales and ranges searched (AWQ); rounded to nearest; errors made up for (GPTQ).
+  // Scales and ranges searched (AWQ), and rounding errors made up for (GPTQ); rounded to nearest; without the scales.
   enum class Method : uint8_t { kAwq, kRtn, kGptq };
   Method method = Method::kAwq;
   int bits = 4;  // 3, to compare: it takes the room of 4; 4; or 8
