@@ -46,7 +46,7 @@ const MODELS = [
 
 const LICENCE = 'CC0-1.0';
 const MADE_HOW =
-  'Quantised to 4 bits (AWQ in groups of 128, embedding and head included; an embedding that is only looked up in groups of 32) with `sutra quantize`, calibrated on 64 pieces of 512 tokens of the training stories.';
+  'Quantised to 4 bits (AWQ in groups of 128, head included; the embedding in groups of 32, or of 64 where it is the head too) with `sutra quantize`, calibrated on 64 pieces of 512 tokens of the training stories.';
 
 /** @param {string[]} args */
 const json = (args) =>
