@@ -8,11 +8,10 @@
 #include <string>
 #include <utility>
 
-#include "io/safetensors_stream.h"
-#include "io/tensor_sink.h"
 #include "runtime/calibration.h"
 #include "runtime/gguf_tokenizer.h"
 #include "runtime/quantizer.h"
+#include "runtime/quantizer_checkpoint.h"
 #include "shared.h"
 #include "workshop.h"
 
@@ -45,13 +44,6 @@ Result<Quantizer> create(uint32_t text_bytes, const QuantizeOptions& options, co
   drop_input();
   return Quantizer::create(std::move(weights), std::move(companions()), std::move(sequences), options, n_threads);
 }
-
-// A checkpoint that is being read.
-struct Resuming {
-  TensorMap tensors;
-  TensorMapSink sink{tensors};
-  std::optional<SafetensorsStream> file;
-};
 
 }  // namespace
 }  // namespace sutra::wasm
@@ -103,18 +95,14 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_checkpoint_next() {
 
 // input: a piece of a checkpoint of file_bytes, the first of which begins at 0; with the last one the work goes on from there
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_resume(uint32_t size_bytes, double at, double file_bytes) {
-  static std::optional<Resuming> resuming;
-  if (at == 0) {
-    resuming.reset();
-    resuming.emplace();
-    resuming->file.emplace("the checkpoint", static_cast<uint64_t>(file_bytes), resuming->sink);
-  }
-  if (Status given = resuming->file->give(input(size_bytes)); !given) return out().failed(std::move(given).error());
+  static std::optional<CheckpointReader> reader;
+  if (at == 0) reader.emplace(static_cast<uint64_t>(file_bytes));
+  if (Status fed = reader->feed(input(size_bytes)); !fed) return out().failed(std::move(fed).error());
   if (at + size_bytes < file_bytes) return out().ok();
-  Status status = resuming->file->finish();
-  if (status) status = quantizer()->resume(std::move(resuming->tensors));
-  resuming.reset();
-  return out().of(std::move(status));
+  auto tensors = reader->finish();
+  reader.reset();
+  if (!tensors) return out().failed(std::move(tensors).error());
+  return out().of(quantizer()->resume(std::move(*tensors)));
 }
 
 // values: tensors, bytes before and after, compression of the quantised matrices, tokens calibrated with

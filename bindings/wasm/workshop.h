@@ -8,7 +8,7 @@
 #include <span>
 
 #include "base/aligned_buffer.h"
-#include "io/byte_sink.h"
+#include "runtime/byte_sink.h"
 #include "runtime/published_model.h"
 
 namespace sutra::wasm {

@@ -1,16 +1,13 @@
-// A quantizer between two stages as a safetensors file, and the way back:
-//
-//   fingerprint      I32 [8]       SHA-256 of the model's shape and beginnings, the ids of the text and the options
-//   place            I64 [4]       the stage that comes, float and packed bytes of the quantised matrices so far, and R
-//   report           F64 [R, 9]    plan, bytes before and after, error to nearest, error, ratio (-1: none), duo, cut, bits
-//   stream.S.Q       F16 [T, D]    residual stream S of sequence Q, and stream.S.Q.scales F32 [T] (HalfRows)
-//   finished.NAME                  tensors that wait for their turn in the file
+#include "runtime/quantizer_checkpoint.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
 
 #include "io/hash.h"
+#include "io/safetensors_stream.h"
+#include "io/tensor_sink.h"
 #include "runtime/quantizer.h"
 
 namespace sutra {
@@ -211,6 +208,23 @@ Status Quantizer::resume_file(TensorMap& checkpoint, size_t stage) {
   }
   writer_->skip(next_spec_);
   return {};
+}
+
+struct CheckpointReader::Parts {
+  explicit Parts(uint64_t file_bytes) : stream("the checkpoint", file_bytes, sink) {}
+  TensorMap tensors;
+  TensorMapSink sink{tensors};
+  SafetensorsStream stream;
+};
+
+CheckpointReader::CheckpointReader(uint64_t file_bytes) : parts_(std::make_unique<Parts>(file_bytes)) {}
+CheckpointReader::~CheckpointReader() = default;
+
+Status CheckpointReader::feed(std::span<const std::byte> bytes) { return parts_->stream.feed(bytes); }
+
+Result<TensorMap> CheckpointReader::finish() {
+  SUTRA_TRY(parts_->stream.finish());
+  return std::move(parts_->tensors);
 }
 
 }  // namespace sutra

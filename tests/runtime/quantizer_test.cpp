@@ -7,11 +7,10 @@
 #include <fstream>
 #include <tuple>
 
-#include "io/safetensors_stream.h"
-#include "io/tensor_sink.h"
 #include "model/parameters.h"
 #include "runtime/init_folder.h"
 #include "runtime/quantize_folder.h"
+#include "runtime/quantizer_checkpoint.h"
 #include "runtime/session.h"
 #include "support/golden.h"
 #include "support/random.h"
@@ -332,12 +331,9 @@ std::vector<std::byte> checkpoint_of(Quantizer& quantizer) {
 }
 
 TensorMap tensors_in(const std::vector<std::byte>& file) {
-  TensorMap tensors;
-  TensorMapSink sink(tensors);
-  SafetensorsStream stream("checkpoint", file.size(), sink);
-  test::require_ok(stream.feed(file));
-  test::require_ok(stream.finish());
-  return tensors;
+  CheckpointReader reader(file.size());
+  test::require_ok(reader.feed(file));
+  return value_of(reader.finish());
 }
 
 }  // namespace
