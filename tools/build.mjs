@@ -69,6 +69,9 @@ async function buildWasm() {
       await buildGlue(kind, 'st');
       await buildGlue(kind, 'mt');
     }
+    const isOld = (/** @type {string} */ name) =>
+      /^sutra-.*\.(wasm|mjs)$/.test(name) && !outputs.includes(`dist/${name}`);
+    for (const name of readdirSync(join(repoRoot, 'dist')).filter(isOld)) rmSync(join(repoRoot, 'dist', name));
     say('build', 'wasm module converter');
     buildTarget(`wasm-${kConverterPreset}`, 'sutra_converter');
     copyFileSync(moduleFile(kConverterPreset, 'converter', 'wasm'), join(repoRoot, 'dist/sutra-converter.wasm'));

@@ -147,7 +147,7 @@ function toEngineRequest({ artefact, threads, worker = true }: LoadOptions): Eng
 }
 
 /** Ends the threads of models that nobody holds any more. */
-const registry = new FinalizationRegistry<Connection>((connection) => connection.close(disposedError()));
+const registry = new FinalizationRegistry<Connection>((connection) => connection.closeWhenIdle(disposedError()));
 
 function disposedError(): SutraError {
   return new SutraError('disposed', 'the model was disposed');

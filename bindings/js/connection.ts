@@ -37,6 +37,8 @@ export class Connection implements PortEvents {
   #error: SutraError | undefined;
   readonly #pending = new Map<number, Pending>();
   #nextCall = 1;
+  /** What to close with when the last call has ended. */
+  #lastWords: SutraError | undefined;
 
   constructor() {
     this.lost = new Promise((resolve) => {
@@ -127,10 +129,18 @@ export class Connection implements PortEvents {
     this.#resolveLost(error);
   }
 
+  /** The same once nobody waits for a call any more. */
+  closeWhenIdle(error: SutraError): void {
+    if (this.#pending.size === 0) this.close(error);
+    else this.#lastWords = error;
+  }
+
   #settle(call: number): Pending | undefined {
     const pending = this.#pending.get(call);
     this.#pending.delete(call);
-    if (this.#pending.size === 0) this.#port?.setBusy(false);
+    if (this.#pending.size > 0) return pending;
+    this.#port?.setBusy(false);
+    if (this.#lastWords) this.close(this.#lastWords);
     return pending;
   }
 }

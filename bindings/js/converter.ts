@@ -58,11 +58,11 @@ export async function convertModel(
 ): Promise<Conversion> {
   const { request, report } = context;
   const reading = (progress: LoadProgress) => report({ ...progress, fraction: readingShare * progress.fraction });
-  return withoutStaleCache({ ...context, report: reading }, async (loading) => {
-    const takesCompanions = request.tokenizer && request.format === 'safetensors';
-    const { heap, hasConfig } = await feedModel(converter, loading, context, takesCompanions);
-    return write(heap, hasConfig, context);
-  });
+  const takesCompanions = request.tokenizer && request.format === 'safetensors';
+  const { heap, hasConfig } = await withoutStaleCache({ ...context, report: reading }, (loading) =>
+    feedModel(converter, loading, context, takesCompanions),
+  );
+  return write(heap, hasConfig, context);
 }
 
 /** Every tensor becomes a blob at once: browsers keep those outside of the worker's memory. */

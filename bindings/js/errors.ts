@@ -33,7 +33,7 @@ const hints: Record<SutraErrorCode, string> = {
   too_large: 'Choose a smaller or a 4-bit model.',
   out_of_memory: 'Close other tabs or dispose of other models, or choose a smaller or a 4-bit model.',
   non_finite: 'The weights are damaged, or were trained for wider numbers than they are stored in.',
-  state_mismatch: 'Load the model that the state was saved with.',
+  state_mismatch: 'Use the model, and with a checkpoint the text and the options, that it was made with.',
   cancelled: '',
   self_test_failed: 'Update the browser; until then choose the artefact simd128 or a smaller thread count.',
   internal: 'This is a defect in Sutra; please report it with the message.',

@@ -79,9 +79,10 @@ export class QuantizerHeap extends WorkshopHeap<QuantizerModule> {
     }
   }
 
-  quantizeResume(piece: Uint8Array, at: number, total: number): void {
+  /** After the last piece: bytes of the weights' file before what comes next. */
+  quantizeResume(piece: Uint8Array, at: number, total: number): number {
     this.write(piece);
-    this.call((m) => m._sutra_quantize_resume(piece.length, at, total));
+    return this.call((m) => m._sutra_quantize_resume(piece.length, at, total)).values[0]!;
   }
 
   quantizeReport(): Omit<QuantizeReport, 'architecture'> {
@@ -174,19 +175,33 @@ function checkpointOf(heap: QuantizerHeap, file: GrowingFile): Blob | undefined 
 
 const pieceBytes = 4 << 20;
 
-/** Returns the weights' file so far. */
-async function resume(heap: QuantizerHeap, checkpoint: Blob): Promise<Blob> {
+interface OpenCheckpoint {
+  readonly state: Blob;
+  /** The weights' file so far. */
+  readonly file: Blob;
+}
+
+async function openCheckpoint(checkpoint: Blob): Promise<OpenCheckpoint> {
   const sizes = new DataView(await checkpoint.slice(0, checkpointHead).arrayBuffer());
   if (sizes.byteLength < checkpointHead) raise('truncated', `the checkpoint has ${checkpoint.size} bytes`);
   const [state, file] = [sizes.getFloat64(0, true), sizes.getFloat64(8, true)];
-  if (!(state > 0) || checkpointHead + state + file !== checkpoint.size)
-    raise('malformed', `the checkpoint of ${checkpoint.size} bytes is not whole, or is something else`);
-  for (let at = 0; at < state; at += pieceBytes) {
-    const end = Math.min(state, at + pieceBytes);
-    const piece = await checkpoint.slice(checkpointHead + at, checkpointHead + end).arrayBuffer();
-    heap.quantizeResume(new Uint8Array(piece), at, state);
+  const areSizes = [state, file].every((size) => Number.isSafeInteger(size) && size > 0);
+  if (!areSizes || checkpointHead + state + file !== checkpoint.size) raiseBroken(checkpoint);
+  const fileAt = checkpointHead + state;
+  return { state: checkpoint.slice(checkpointHead, fileAt), file: checkpoint.slice(fileAt) };
+}
+
+function raiseBroken({ size }: Blob): never {
+  return raise('malformed', `the checkpoint of ${size} bytes is not whole, or is something else`);
+}
+
+async function resume(heap: QuantizerHeap, { state, file }: OpenCheckpoint): Promise<void> {
+  let expected = 0;
+  for (let at = 0; at < state.size; at += pieceBytes) {
+    const piece = await state.slice(at, at + pieceBytes).arrayBuffer();
+    expected = heap.quantizeResume(new Uint8Array(piece), at, state.size);
   }
-  return checkpoint.slice(checkpointHead + state);
+  if (expected !== file.size) raiseBroken(file);
 }
 
 export async function quantizeModel(
@@ -195,43 +210,45 @@ export async function quantizeModel(
 ): Promise<Pick<Quantization, 'report' | 'files'>> {
   const { request, report } = context;
   const reading = (progress: LoadProgress) => report({ ...progress, fraction: readingShare * progress.fraction });
-  return withoutStaleCache({ ...context, report: reading }, async (loading) => {
-    const text = new Uint8Array(await request.calibration.arrayBuffer());
-    const running = quantizer.then(({ heap }) => heap);
-    const { heap, hasConfig } = await feedModel(running, loading, context, request.tokenizer);
-    const { threads } = (await quantizer).runtime;
-    const begun = withHint(hasConfig ? undefined : configHint, () => heap.quantizeBegin(request, text, threads));
-    const { architecture, filesBeside, head } = begun;
-    const file = new GrowingFile(request.resume ? await resume(heap, request.resume) : new Blob([head]));
-    const startedAt = performance.now();
-    let startedWith: number | undefined;
-    for (let more = true; more; ) {
-      await yieldToEventLoop();
-      raiseIfAborted(context.signal);
-      const step = heap.quantizeStep();
-      more = step.more;
-      file.add(step.data);
-      const checkpoint = request.checkpoints && more ? checkpointOf(heap, file) : undefined;
-      const elapsed = (performance.now() - startedAt) / 1000;
-      startedWith ??= step.fraction;
-      const perFraction = elapsed / (step.fraction - startedWith);
-      report({
-        phase: 'quantize',
-        stage: step.stage,
-        ...(step.fraction > startedWith ? { secondsLeft: (1 - step.fraction) * perFraction } : {}),
-        ...(checkpoint ? { checkpoint } : {}),
-        file: weightsName,
-        loaded: file.size,
-        total: 0,
-        fraction: readingShare + (1 - readingShare) * step.fraction,
-      });
-    }
-    const files: Record<string, Blob> = { [weightsName]: file.blob() };
-    for (let index = 0; index < filesBeside; index++) {
-      const { name, data } = heap.quantizeFile(index);
-      files[name] = new Blob([data]);
-    }
-    report({ phase: 'ready', loaded: file.size, total: file.size, fraction: 1 });
-    return { report: { architecture, ...heap.quantizeReport() }, files };
-  });
+  const text = new Uint8Array(await request.calibration.arrayBuffer());
+  const checkpoint = request.resume && (await openCheckpoint(request.resume));
+  const running = quantizer.then(({ heap }) => heap);
+  const { heap, hasConfig } = await withoutStaleCache({ ...context, report: reading }, (loading) =>
+    feedModel(running, loading, context, request.tokenizer),
+  );
+  const { threads } = (await quantizer).runtime;
+  const begun = withHint(hasConfig ? undefined : configHint, () => heap.quantizeBegin(request, text, threads));
+  const { architecture, filesBeside, head } = begun;
+  if (checkpoint) await resume(heap, checkpoint);
+  const file = new GrowingFile(checkpoint ? checkpoint.file : new Blob([head]));
+  const startedAt = performance.now();
+  let startedWith: number | undefined;
+  for (let more = true; more; ) {
+    await yieldToEventLoop();
+    raiseIfAborted(context.signal);
+    const step = heap.quantizeStep();
+    more = step.more;
+    file.add(step.data);
+    const made = request.checkpoints && more ? checkpointOf(heap, file) : undefined;
+    const elapsed = (performance.now() - startedAt) / 1000;
+    startedWith ??= step.fraction;
+    const perFraction = elapsed / (step.fraction - startedWith);
+    report({
+      phase: 'quantize',
+      stage: step.stage,
+      ...(step.fraction > startedWith ? { secondsLeft: (1 - step.fraction) * perFraction } : {}),
+      ...(made ? { checkpoint: made } : {}),
+      file: weightsName,
+      loaded: file.size,
+      total: 0,
+      fraction: readingShare + (1 - readingShare) * step.fraction,
+    });
+  }
+  const files: Record<string, Blob> = { [weightsName]: file.blob() };
+  for (let index = 0; index < filesBeside; index++) {
+    const { name, data } = heap.quantizeFile(index);
+    files[name] = new Blob([data]);
+  }
+  report({ phase: 'ready', loaded: file.size, total: file.size, fraction: 1 });
+  return { report: { architecture, ...heap.quantizeReport() }, files };
 }

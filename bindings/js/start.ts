@@ -14,7 +14,7 @@ export interface RunningEngine {
 /** Emscripten's start-up code; the .mjs files beside the wasm files are made by bindings/wasm. */
 export interface Glue<Module> {
   default(options: {
-    /** Threads besides the caller's; only sutra-mt.mjs starts any. */
+    /** Threads besides the caller's; only the -mt.mjs files start any. */
     readonly helperThreads: number;
     instantiateWasm(
       imports: WebAssembly.Imports,

@@ -17,7 +17,7 @@ std::optional<Converter>& converter() {
   return the_converter;
 }
 
-// In the order of bindings/js/workshop.ts.
+// In the order of bindings/js/converter.ts.
 constexpr Dtype kDtypes[] = {Dtype::kF32, Dtype::kF16, Dtype::kQ8_0, Dtype::kQ4_0};
 
 }  // namespace

@@ -23,7 +23,7 @@ std::optional<Quantizer>& quantizer() {
   return the_quantizer;
 }
 
-// In the order of bindings/js/quantizing.ts.
+// In the order of bindings/js/quantizer.ts.
 constexpr QuantizeOptions::Method kMethods[] = {QuantizeOptions::Method::kAwq, QuantizeOptions::Method::kRtn,
                                                 QuantizeOptions::Method::kGptq};
 
@@ -93,7 +93,8 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_checkpoint_next() {
   return out().view(file_sink().bytes(), {double(*more)});
 }
 
-// input: a piece of a checkpoint of file_bytes, the first of which begins at 0; with the last one the work goes on from there
+// input: a piece of a checkpoint of file_bytes, the first of which begins at 0; with the last one the work goes on from there.
+// values, then: bytes of the weights' file before that
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_resume(uint32_t size_bytes, double at, double file_bytes) {
   static std::optional<CheckpointReader> reader;
   if (at == 0) reader.emplace(static_cast<uint64_t>(file_bytes));
@@ -102,7 +103,10 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_resume(uint32_t size_bytes, dou
   auto tensors = reader->finish();
   reader.reset();
   if (!tensors) return out().failed(std::move(tensors).error());
-  return out().of(quantizer()->resume(std::move(*tensors)));
+  if (Status resumed = quantizer()->resume(std::move(*tensors)); !resumed) {
+    return out().failed(std::move(resumed).error());
+  }
+  return out().ok({double(quantizer()->written_bytes())});
 }
 
 // values: tensors, bytes before and after, compression of the quantised matrices, tokens calibrated with

@@ -1,5 +1,5 @@
 // Work on models that does not run them for people: converting, quantising. Modules of their own, fetched when they are
-// wanted, so that a page that runs a model does not pay for them. bindings/js/workshop.ts is the only caller. One model a
+// wanted, so that a page that runs a model does not pay for them. bindings/js/workshop.ts, converter.ts and quantizer.ts call it. One model a
 // module: its weights are fed (shared.cpp) and what lies beside them, then one of convert.cpp and quantize.cpp begins.
 #pragma once
 
@@ -20,7 +20,7 @@ class BufferSink final : public ByteSink {
     constexpr size_t kPadding = 64;  // follows a tensor
     if (bytes.size() > buffer_.size() - size_) {
       SUTRA_ASSIGN(AlignedBuffer larger,
-                   AlignedBuffer::create(uint64_t{size_} + bytes.size() + kPadding, Contents::kUndefined));
+                   AlignedBuffer::create(uint64_t{size_} + size_ / 2 + bytes.size() + kPadding, Contents::kUndefined));
       std::ranges::copy(this->bytes(), larger.data());
       buffer_ = std::move(larger);
     }

@@ -91,7 +91,7 @@ Run add_quantize(CLI::App& app) {
   app.add_option("--out", options->out, "folder to write")->required();
   app.add_option("--method", options->method,
                  "awq; rtn: round to nearest; gptq; without it, awq with a calibration text");
-  app.add_option("--bits", quantize.quantize.bits, "bits of a weight: 4, 8, or 3, which take the room of 4")
+  app.add_option("--bits", quantize.quantize.bits, "bits of a weight: 4 or 8; or 3, to compare, in the room of 4")
       ->capture_default_str();
   app.add_option("--group-size", quantize.quantize.group_size, "weights that share a scale: 32, 64, 128")
       ->capture_default_str();

@@ -40,6 +40,11 @@ class SafetensorsWriter {
   Status write(std::string_view name, const TensorView& tensor);
   // The first n tensors are in the file already. Before any write().
   void skip(size_t n) { next_entry_ = n; }
+  // Bytes of the file that are in it.
+  [[nodiscard]] uint64_t position() const {
+    if (next_entry_ == entries_.size()) return file_bytes_;
+    return file_bytes_ - (entries_.back().end - entries_[next_entry_].begin);
+  }
   // kInvalidArgument when announced tensors were not written.
   Status finish();
 

@@ -4,7 +4,8 @@
 //
 // K inputs, N outputs (a multiple of 8), G = ceil(K / group_size). Nibble i of word c belongs to output 8c + kAwqOrder[i].
 // With 8 bits a word has four numbers, [K, N/4] and [G, N/4]: byte i of word c is output 4c + kAwqByteOrder[i]. What is
-// written has zeros of 128 then, so that the kernels' layout of 8 bits (q8_matrix.h) holds it exactly.
+// written has zeros of 128 then, as the kernels' layout of 8 bits (q8_matrix.h), which holds groups of 128 exactly whose
+// largest number is one of the ends; others are rounded once more.
 #pragma once
 
 #include <array>
@@ -28,13 +29,15 @@ struct RoundingFormat {
   int bits = 4;  // 3, 4 or 8
   size_t group_size = 128;
   [[nodiscard]] float levels() const { return static_cast<float>((1 << bits) - 1); }
+  // The least level: the kernels' 8 bits are symmetric.
+  [[nodiscard]] float lowest() const { return bits == 8 ? 1.0f : 0.0f; }
 };
 
-// A quantised matrix before any packing, row-major, as the quantizer makes it.
+// A quantised matrix before any packing, row-major, as the quantizer makes it: in 4 bits, or 8.
 struct Q4Integers {
   size_t n_rows = 0, n_cols = 0, group_size = 0;
-  std::vector<uint8_t> nibbles;  // [N, K], 0…15
-  std::vector<uint8_t> zeros;    // [N, G], 0…15
+  std::vector<uint8_t> nibbles;  // [N, K], 0…15, of 8 bits 0…255
+  std::vector<uint8_t> zeros;    // [N, G], the same
   std::vector<uint16_t> scales;  // [N, G], binary16
   int bits = 4;                  // of the layout: 4 or 8
 
@@ -59,7 +62,7 @@ Shape awq_scales_shape(size_t n_out, size_t n_in, size_t group_size);
 Result<Q4Matrix> repack_awq(const AwqTensors& tensors, size_t n_out, size_t n_in, size_t group_size,
                             std::string_view name);
 
-// The same of 8 bits, as it is multiplied and as float32 [N, K]. The former rounds once more where the zeros are not 128.
+// The same of 8 bits, as it is multiplied and as float32 [N, K]. See above for what the former rounds.
 Result<Q8Matrix> repack_awq_bytes(const AwqTensors& tensors, std::string_view name);
 Result<Tensor> widen_awq_bytes(const AwqTensors& tensors, std::string_view name);
 

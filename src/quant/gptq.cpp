@@ -76,8 +76,7 @@ struct Block {
 void round_block(const Block& block, std::span<const float> factors, const RoundingFormat& format, size_t row,
                  size_t column, Q4Integers& out) {
   const size_t group_size = format.group_size;
-  // The kernels' 8 bits are symmetric.
-  const float lowest = format.bits == 8 ? 1.0f : 0.0f, levels = format.levels();
+  const float lowest = format.lowest(), levels = format.levels();
   float weights[kBlock][kRows] = {}, errors[kBlock][kRows];
   for (size_t r = 0; r < block.n_rows; ++r) {
     for (size_t i = 0; i < block.n; ++i) weights[i][r] = block.weights[r * block.stride + i];

@@ -69,12 +69,15 @@ Status InputStatistics::add(std::span<const float> rows, ThreadPool& pool) {
     for (size_t block = first; block < last; ++block) {
       if (!add_moments(rows, block)) is_finite = false;
       if (!wants_products) continue;
-      const size_t column = block * kBlock;
-      kernels::add_products(rows.data() + column, n_rows, n_channels_, std::min(kBlock, n_channels_ - column),
-                            products_.as<float>().data() + block * kBlock * kBlock);
+      const size_t column = block * kBlock, n = std::min(kBlock, n_channels_ - column);
+      float* const products = products_.as<float>().data() + block * kBlock * kBlock;
+      kernels::add_products(rows.data() + column, n_rows, n_channels_, n, products);
+      for (size_t k = 0; k < n; ++k) {
+        if (!std::isfinite(products[k * n + k])) is_finite = false;
+      }
     }
   });
-  if (!is_finite) return fail(ErrorCode::kNonFinite, "an activation is NaN, infinite or beyond 1e18 while calibrating");
+  if (!is_finite) return fail(ErrorCode::kNonFinite, "an activation is NaN, infinite or beyond 1e17 while calibrating");
   if (wants_products) product_tokens_ += n_rows;
   n_tokens_ += n_rows;
   return {};

@@ -45,8 +45,8 @@ GroupScale choose_scale(std::span<const float> group, const RoundingFormat& form
 // beyond 2^22, the number is far outside of the levels. Without a call and a conversion the compiler vectorises the loop.
 constexpr float kRound = 12582912.0f;
 
-void round_group(std::span<const float> group, GroupScale scale, float levels, uint8_t* out) {
-  const float bottom = kRound - scale.zero, top = kRound + (levels - scale.zero);
+void round_group(std::span<const float> group, GroupScale scale, const RoundingFormat& format, uint8_t* out) {
+  const float bottom = kRound + (format.lowest() - scale.zero), top = kRound + (format.levels() - scale.zero);
   for (size_t k = 0; k < group.size(); ++k) {
     const float whole = group[k] / scale.scale + kRound;
     const float above = whole > bottom ? whole : bottom;
@@ -63,7 +63,6 @@ Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_i
   out.n_rows = n_out;
   out.n_cols = n_in;
   const size_t group_size = format.group_size;
-  const float levels = format.levels();
   out.group_size = group_size;
   out.bits = format.bits == 8 ? 8 : 4;  // 3 bits lie in 4
   const size_t n_groups = out.n_groups();
@@ -77,7 +76,7 @@ Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_i
       const auto source = weights.subspan(first, std::min(group_size, n_in - group % n_groups * group_size));
       const float limit = limits.empty() ? std::numeric_limits<float>::infinity() : limits[group];
       const GroupScale scale = choose_scale(source, format, range, limit);
-      round_group(source, scale, levels, out.nibbles.data() + first);
+      round_group(source, scale, format, out.nibbles.data() + first);
       out.zeros[group] = static_cast<uint8_t>(scale.zero);
       out.scales[group] = f32_to_f16(scale.scale);
     }

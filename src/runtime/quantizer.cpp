@@ -56,6 +56,15 @@ std::string module_of(const std::string& parameter) {
   return parameter.ends_with(kWeight) ? parameter.substr(0, parameter.size() - kWeight.size()) : parameter;
 }
 
+// kNonFinite where a group's scale could be beyond binary16.
+Status check_scale_range(std::span<const float> weights, const RoundingFormat& format, std::string_view name) {
+  constexpr float kLargestHalf = 65504;
+  const float largest = kLargestHalf / 2 * format.levels();
+  if (std::ranges::none_of(weights, [&](float weight) { return std::fabs(weight) > largest; })) return {};
+  return fail(ErrorCode::kNonFinite, "tensor '", printable(name), "' has weights beyond ", largest,
+              ", whose scales 16 bits do not hold");
+}
+
 double share_cut(std::span<const float> limits, std::span<const float> weights, size_t n_in, size_t group_size) {
   if (limits.empty()) return 0;
   size_t n_cut = 0, index = 0;
@@ -206,6 +215,8 @@ Status Quantizer::make_plans() {
     add_spec(plan.stage, {written + ".qzeros", Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size, bits)});
     add_spec(plan.stage, {written + ".scales", Dtype::kF16, awq_scales_shape(n_out, n_in, group_size)});
   }
+  // As they are made, so that little waits for its turn.
+  std::ranges::stable_sort(specs_, {}, [&](const TensorSpec& spec) { return spec_stages_.find(spec.name)->second; });
   order_for_alignment(specs_);
   return {};
 }
@@ -469,15 +480,14 @@ Status Quantizer::drop_part() {
     const InputStatistics* const input = plan->linear.empty() ? nullptr : input_of(plan->linear);
     if (input == nullptr) continue;
     const auto n_out = static_cast<size_t>(plan->shape[0]), n_in = static_cast<size_t>(plan->shape[1]);
-    const CalibratedMatrix matrix{stage.weights.find(plan->name)->second.as<float>(), n_out, input};
+    const std::span<const float> weights = stage.weights.find(plan->name)->second.as<float>();
     std::vector<float> rows;
     for (const size_t row : spread_rows(n_out, kMeasuredRows)) {
-      const auto source = matrix.weights.subspan(row * n_in, n_in);
+      const auto source = weights.subspan(row * n_in, n_in);
       rows.insert(rows.end(), source.begin(), source.end());
     }
-    const double error = output_error({&matrix, 1}, {}, plan->format, kMeasuredRows);
-    const double whole = mean_square_output(rows, *input);
-    stage.errors_rtn[plan->linear] = whole > 0 ? std::sqrt(error / whole) : 0;
+    const size_t n_rows = rows.size() / n_in;
+    stage.errors_rtn[plan->linear] = relative_error(quantize_rtn(rows, n_rows, n_in, plan->format), rows, input);
   }
   return {};
 }
@@ -510,6 +520,7 @@ Status Quantizer::quantize(const Plan& plan) {
   const Tensor wide = std::move(stage.weights.extract(plan.name).mapped());
   const InputStatistics* const input = input_of(plan.linear);
   const CalibratedMatrix matrix{wide.as<float>(), n_out, input};
+  SUTRA_TRY(check_scale_range(matrix.weights, plan.format, plan.written_name));
   std::vector<float> limits;
   // With 255 steps nothing is gained by cutting.
   if (calibrates() && plan.format.bits < 8) limits = search_limits(matrix, plan.format, *pool_);

@@ -1,4 +1,4 @@
-// A model's matrices in 4 bits, layer by layer: inputs measured on calibration text, scales searched and folded into what
+// A model's matrices in few bits, layer by layer: inputs measured on calibration text, scales searched and folded into what
 // comes before (model/scale_groups.h), ranges searched, weights rounded and packed. Lin et al. 2023, arXiv:2306.00978.
 #pragma once
 
@@ -93,12 +93,15 @@ class Quantizer {
   [[nodiscard]] std::string stage_name() const;
   [[nodiscard]] std::string_view architecture() const { return model_.config.architecture_name(); }
   [[nodiscard]] const QuantizeReport& report() const { return report_; }
+  // Of the weights' file, so far and in the end.
+  [[nodiscard]] uint64_t written_bytes() const { return writer_ ? writer_->position() : 0; }
   [[nodiscard]] uint64_t file_bytes() const { return writer_ ? writer_->file_bytes() : 0; }
 
  private:
   struct Stage;
   struct Checkpoint {
     std::vector<TensorSpec> specs;
+    std::map<std::string, std::pair<size_t, size_t>, std::less<>> streams;  // by name: stream and sequence
     std::optional<SafetensorsWriter> writer;
     size_t next = 0;
   };

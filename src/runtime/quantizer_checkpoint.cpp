@@ -14,7 +14,7 @@ namespace sutra {
 namespace {
 
 constexpr size_t kReportColumns = 9;
-constexpr std::string_view kFinished = "finished.";
+constexpr std::string_view kFinished = "finished.", kScales = ".scales";
 
 template <class T>
 Result<Tensor> tensor_of(Dtype dtype, const Shape& shape, std::span<const T> values) {
@@ -31,8 +31,11 @@ void update(Sha256& hash, std::string_view text) { hash.update(std::as_bytes(std
 void Quantizer::take_fingerprint() {
   constexpr size_t kHashedTensorBytes = 4096;
   Sha256 hash;
-  update(hash, concat(static_cast<int>(options_.method), " ", options_.bits, " ", options_.group_size, " ",
-                      static_cast<int>(options_.keep_embeddings), "\n"));
+  // Of what is searched and how: another search goes on from another's checkpoint only by mistake.
+  constexpr int kVersion = 1;
+  update(hash, concat(kVersion, " ", static_cast<int>(options_.method), " ", options_.bits, " ", options_.group_size,
+                      " ", static_cast<int>(options_.keep_embeddings), "\n"));
+  update(hash, files_beside_.front().text);  // config.json
   for (const std::string& name : model_.weights.names()) {
     const Tensor* const tensor = model_.weights.find(name);
     if (tensor == nullptr) continue;
@@ -58,8 +61,10 @@ Status Quantizer::begin_checkpoint(ByteSink& sink) {
   for (size_t s = 0; s < streams_.size(); ++s) {
     for (size_t q = 0; q < sequences_.size(); ++q) {
       const size_t n = sequences_[q].size();
-      specs.push_back({concat("stream.", s, ".", q), Dtype::kF16, {n, model_.config.n_embd()}});
-      specs.push_back({concat("stream.", s, ".", q, ".scales"), Dtype::kF32, {n}});
+      const std::string name = concat("stream.", s, ".", q);
+      checkpoint_->streams.emplace(name, std::pair(s, q));
+      specs.push_back({name, Dtype::kF16, {n, model_.config.n_embd()}});
+      specs.push_back({concat(name, kScales), Dtype::kF32, {n}});
     }
   }
   order_for_alignment(specs);
@@ -105,17 +110,12 @@ Result<Tensor> Quantizer::checkpoint_tensor(const TensorSpec& spec) const {
     }
     return tensor_of<double>(spec.dtype, spec.shape, rows);
   }
-  for (size_t s = 0; s < streams_.size(); ++s) {
-    for (size_t q = 0; q < sequences_.size(); ++q) {
-      const std::string name = concat("stream.", s, ".", q);
-      if (!spec.name.starts_with(name)) continue;
-      const size_t n = sequences_[q].size();
-      if (spec.name == name) return tensor_of(spec.dtype, spec.shape, streams_[s].halves(first_rows_[q], n));
-      if (spec.name == name + ".scales")
-        return tensor_of(spec.dtype, spec.shape, streams_[s].scales(first_rows_[q], n));
-    }
-  }
-  return fail(ErrorCode::kInternal, "nothing is called '", spec.name, "'");
+  const bool is_scales = spec.name.ends_with(kScales);
+  const auto [stream, sequence] =
+      checkpoint_->streams.find(spec.name.substr(0, spec.name.size() - (is_scales ? kScales.size() : 0)))->second;
+  const size_t first = first_rows_[sequence], n = sequences_[sequence].size();
+  if (is_scales) return tensor_of(spec.dtype, spec.shape, streams_[stream].scales(first, n));
+  return tensor_of(spec.dtype, spec.shape, streams_[stream].halves(first, n));
 }
 
 Status Quantizer::resume(TensorMap checkpoint) {

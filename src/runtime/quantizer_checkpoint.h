@@ -1,6 +1,6 @@
 // A quantizer between two stages as a safetensors file, and the way back:
 //
-//   fingerprint      I32 [8]       SHA-256 of the model's shape and beginnings, the ids of the text and the options
+//   fingerprint      I32 [8]       SHA-256 of the config, the tensors' shapes and beginnings, the ids of the text and the options
 //   place            I64 [4]       the stage that comes, float and packed bytes of the quantised matrices so far, and R
 //   report           F64 [R, 9]    plan, bytes before and after, error to nearest, error, ratio (-1: none), duo, cut, bits
 //   stream.S.Q       F16 [T, D]    residual stream S of sequence Q, and stream.S.Q.scales F32 [T] (HalfRows)

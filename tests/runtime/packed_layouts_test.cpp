@@ -6,7 +6,10 @@
 #include "base/half.h"
 #include "io/byte_sink.h"
 #include "io/safetensors_writer.h"
+#include "runtime/convert_folder.h"
+#include "runtime/quantize_folder.h"
 #include "support/golden.h"
+#include "support/temporary_folder.h"
 
 namespace sutra {
 namespace {
@@ -15,7 +18,7 @@ using test::require_ok;
 using test::value_of;
 
 const std::string kFairy = SUTRA_PROJECT_DIR "/models/fairy-mamba/";
-constexpr size_t kGroupSize = 128;
+constexpr size_t kGroupSize = 64;
 
 // A matrix of the Hugging Face AWQ layout as plain integers: nibble i of a word is output [0 2 4 6 1 3 5 7][i].
 struct Integers {
@@ -65,13 +68,17 @@ Tensor words_of(const std::vector<uint32_t>& values, size_t n_rows, size_t n_col
 
 void insert_gemv(const Integers& m, const std::string& name, TensorMap& out) {
   require_ok(out.insert(name + ".qweight", words_of(m.q, m.n_out, m.n_in)));
-  Tensor qzeros = words_of(m.zeros, m.n_out, m.n_groups);
-  Tensor scales = value_of(Tensor::create(Dtype::kF16, {m.n_out, qzeros.shape()[1] * 8}));
+  // AutoAWQ pads them: with groups of 64 to pairs of words.
+  const size_t width = round_up(div_up(m.n_groups, 8), 128 / kGroupSize) * 8;
+  std::vector<uint32_t> zeros(m.n_out * width);
+  Tensor scales = value_of(Tensor::create(Dtype::kF16, {m.n_out, width}));
   for (size_t n = 0; n < m.n_out; ++n) {
     for (size_t g = 0; g < m.n_groups; ++g) {
-      scales.as<uint16_t>()[n * qzeros.shape()[1] * 8 + g] = m.scales[n * m.n_groups + g];
+      zeros[n * width + g] = m.zeros[n * m.n_groups + g];
+      scales.as<uint16_t>()[n * width + g] = m.scales[n * m.n_groups + g];
     }
   }
+  Tensor qzeros = words_of(zeros, m.n_out, width);
   require_ok(out.insert(name + ".qzeros", std::move(qzeros)));
   require_ok(out.insert(name + ".scales", std::move(scales)));
 }
@@ -105,7 +112,7 @@ std::vector<float> logits_of(const std::string& config, const TensorMap& tensors
   require_ok(test::feed_file(loader, "model.safetensors", sink.bytes()));
   const auto engine = value_of(loader.finish());
   CHECK(engine->info().unused_tensors.empty());
-  CHECK(engine->info().quantization == "4-bit, group 128");
+  CHECK(engine->info().quantization == "4-bit, group 64");
   State state = value_of(State::create(engine->model().state_layout()));
   std::vector<float> logits(engine->info().vocab_size);
   engine->forward(state, std::vector<int32_t>{5, 17, 33, 2}, LogitsWanted::kLast, logits);
@@ -115,8 +122,15 @@ std::vector<float> logits_of(const std::string& config, const TensorMap& tensors
 }  // namespace
 
 TEST_CASE("gemv and compressed-tensors give the logits of the same model in AWQ's layout") {
-  const TensorMap source = test::load_tensors(kFairy + "model.safetensors");
-  const auto text = test::read_bytes(kFairy + "config.json");
+  // All matrices in groups of one size, which the shipped ones are not.
+  const test::TemporaryFolder folder;
+  const std::string wide = folder.file("float"), model = folder.file("model");
+  value_of(convert_folder(kFairy, wide, ConvertFolderOptions(), [](size_t, size_t) { return true; }));
+  QuantizeFolderOptions options;
+  options.quantize = {QuantizeOptions::Method::kRtn, 4, kGroupSize};
+  value_of(quantize_folder(wide, model, options, [](const Quantizer&) { return true; }));
+  const TensorMap source = test::load_tensors(model + "/model.safetensors");
+  const auto text = test::read_bytes(model + "/config.json");
   auto config = nlohmann::json::parse(reinterpret_cast<const char*>(text.data()),
                                       reinterpret_cast<const char*>(text.data()) + text.size());
   const std::vector<float> expected = logits_of(config.dump(), source);

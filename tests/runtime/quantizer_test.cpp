@@ -362,6 +362,7 @@ TEST_CASE("a quantizer goes on from a checkpoint as if it had never stopped") {
       test::require_ok(again.begin(sink));
       const size_t head = sink.bytes().size();
       test::require_ok(again.resume(tensors_in(checkpoint)));
+      CHECK(again.written_bytes() == n_bytes);
       while (value_of(again.step())) continue;
       std::vector<std::byte> file(expected.bytes().begin(),
                                   expected.bytes().begin() + static_cast<std::ptrdiff_t>(n_bytes));
