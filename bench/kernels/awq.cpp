@@ -6,7 +6,7 @@
 #include "kernels/rounding/rounding.h"
 #include "quant/awq_format.h"
 #include "quant/awq_search.h"
-#include "quant/rtn.h"
+#include "quant/gptq.h"
 
 namespace sutra::bench {
 
@@ -34,7 +34,7 @@ void measure_awq(const Bench& bench) {
     add("scales", [&] { return search_scales({&matrix, 1}, {}, format, pool); });
     add("limits", [&] { return search_limits(matrix, format, pool); });
     const std::vector<float> limits = search_limits(matrix, format, pool);
-    add("rounding and packing", [&] { return to_awq(quantize_rtn(matrix.weights, kSize, kSize, format, limits)); });
+    add("rounding and packing", [&] { return to_awq(quantize_gptq(matrix, format, limits, pool)); });
     add("statistics of 64 tokens", [&] { return input->add({x.data(), kChunk * kSize}, pool); });
   }
   if (!force_isa(std::nullopt)) return;

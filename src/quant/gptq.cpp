@@ -15,19 +15,36 @@ constexpr size_t kBlock = InputStatistics::kBlock;
 // Added to the diagonal of H, as a share of its mean: GPTQ's.
 constexpr double kDamping = 0.01;
 
-// A symmetric positive definite matrix [n, n] becomes the factor L of A = L·Lᵀ, in its lower triangle.
+// A symmetric positive definite matrix [n, n] becomes the factor L of A = L·Lᵀ, in its lower triangle. What a column takes
+// off the rest is taken off at once: whole rows, no sum that waits for itself.
 void factorise(std::vector<double>& a, size_t n) {
+  std::vector<double> column(n);
   for (size_t j = 0; j < n; ++j) {
-    for (size_t i = j; i < n; ++i) {
-      double sum = a[i * n + j];
-      for (size_t k = 0; k < j; ++k) sum -= a[i * n + k] * a[j * n + k];
-      a[i * n + j] = i == j ? std::sqrt(sum) : sum / a[j * n + j];
+    const double pivot = std::sqrt(a[j * n + j]);
+    for (size_t i = j; i < n; ++i) column[i] = a[i * n + j] /= pivot;
+    for (size_t i = j + 1; i < n; ++i) {
+      double* const row = a.data() + i * n;
+      for (size_t k = j + 1; k <= i; ++k) row[k] -= column[i] * column[k];
     }
   }
 }
 
-// What of the error of each column is taken off those after it: U of H⁻¹ = Uᵀ·U, its rows over their diagonal; [n, n], and
-// row j has what column j gets from those before it.
+// The inverse of L [n, n], row by row of both.
+std::vector<double> invert(const std::vector<double>& l, size_t n) {
+  std::vector<double> inverse(n * n);
+  for (size_t i = 0; i < n; ++i) {
+    double* const row = inverse.data() + i * n;
+    for (size_t k = 0; k < i; ++k) {
+      const double factor = l[i * n + k];
+      for (size_t j = 0; j <= k; ++j) row[j] -= factor * inverse[k * n + j];
+    }
+    row[i] = 1;
+    for (size_t j = 0; j <= i; ++j) row[j] /= l[i * n + i];
+  }
+  return inverse;
+}
+
+// What the error of each column takes off those after it: U of H⁻¹ = Uᵀ·U, its rows over their diagonal [n, n].
 //
 // With the columns in reverse, H' = L·Lᵀ, and U is L'⁻¹ reversed: no inverse of H is needed.
 std::vector<float> compensation(const InputStatistics& input, size_t first, size_t n) {
@@ -44,24 +61,22 @@ std::vector<float> compensation(const InputStatistics& input, size_t first, size
     reversed[i * n + i] += damping;
   }
   factorise(reversed, n);
-  // The inverse of L, column by column, by forward substitution.
-  std::vector<double> inverse(n * n);
-  for (size_t j = 0; j < n; ++j) {
-    inverse[j * n + j] = 1 / reversed[j * n + j];
-    for (size_t i = j + 1; i < n; ++i) {
-      double sum = 0;
-      for (size_t k = j; k < i; ++k) sum -= reversed[i * n + k] * inverse[k * n + j];
-      inverse[i * n + j] = sum / reversed[i * n + i];
-    }
-  }
+  const std::vector<double> inverse = invert(reversed, n);
   std::vector<float> out(n * n);
   for (size_t i = 0; i < n; ++i) {
     const size_t from = n - 1 - i;
     for (size_t j = i; j < n; ++j) {
-      out[j * n + i] = static_cast<float>(inverse[from * n + (n - 1 - j)] / inverse[from * n + from]);
+      out[i * n + j] = static_cast<float>(inverse[from * n + (n - 1 - j)] / inverse[from * n + from]);
     }
   }
   return out;
+}
+
+// Added to a number below 2^22 and taken away again it leaves a whole one, halves going to the even one; larger ones stay
+// beyond all levels. Without a call, so that the compiler can make lanes of it.
+float round_whole(float value) {
+  constexpr float kRound = 12582912.0f;
+  return (value + kRound) - kRound;
 }
 
 // Rows that are rounded together: each is a lane of what the compiler makes of the loops.
@@ -77,7 +92,8 @@ void round_block(const Block& block, std::span<const float> factors, const Round
                  size_t column, Q4Integers& out) {
   const size_t group_size = format.group_size;
   const float lowest = format.lowest(), levels = format.levels();
-  float weights[kBlock][kRows] = {}, errors[kBlock][kRows];
+  float weights[kBlock][kRows] = {};
+  uint8_t rounded[kBlock][kRows];
   for (size_t r = 0; r < block.n_rows; ++r) {
     for (size_t i = 0; i < block.n; ++i) weights[i][r] = block.weights[r * block.stride + i];
   }
@@ -92,17 +108,20 @@ void round_block(const Block& block, std::span<const float> factors, const Round
         zeros[r] = out.zeros[group];
       }
     }
-    float w[kRows];
-    std::copy_n(weights[i], kRows, w);
-    for (size_t k = 0; k < i; ++k) {
-      const float factor = factors[i * block.n + k];
-      for (size_t r = 0; r < kRows; ++r) w[r] -= errors[k][r] * factor;
-    }
+    float errors[kRows];
     for (size_t r = 0; r < kRows; ++r) {
-      const float q = std::clamp(std::nearbyint(w[r] / scales[r]) + zeros[r], lowest, levels);
-      errors[i][r] = w[r] - (q - zeros[r]) * scales[r];
-      if (r < block.n_rows) out.nibbles[(row + r) * out.n_cols + column + i] = static_cast<uint8_t>(q);
+      const float whole = round_whole(weights[i][r] / scales[r]), low = lowest - zeros[r], high = levels - zeros[r];
+      const float steps = whole < low ? low : whole > high ? high : whole;
+      errors[r] = weights[i][r] - steps * scales[r];
+      rounded[i][r] = static_cast<uint8_t>(static_cast<int>(steps + zeros[r]));
     }
+    for (size_t j = i + 1; j < block.n; ++j) {
+      const float factor = factors[i * block.n + j];
+      for (size_t r = 0; r < kRows; ++r) weights[j][r] -= errors[r] * factor;
+    }
+  }
+  for (size_t r = 0; r < block.n_rows; ++r) {
+    for (size_t i = 0; i < block.n; ++i) out.nibbles[(row + r) * out.n_cols + column + i] = rounded[i][r];
   }
 }
 
