@@ -47,10 +47,10 @@ test('a stopped text continues exactly as if it had not been stopped', async ({ 
   await writer.draft.press('Enter');
   await expect(writer.models.first()).toContainText(/\w+ \w+/);
   await page.keyboard.press('Escape');
-  await writer.finished();
+  await expect(writer.facts).toContainText('Stopped by you');
   const part = await writer.read();
   await writer.button(/^Continue/).click();
-  await writer.finished();
+  await expect(writer.facts).toContainText('Reached the set length');
   const again = await writer.read();
   expect(part.length).toBeLessThan(whole.length);
   expect(again.startsWith(whole.trimEnd())).toBe(true);

@@ -19,19 +19,29 @@ function trimmed(paragraph: readonly Fragment[]): Fragment[] {
   });
 }
 
+/** A break may begin in one passage and end in the next, wherever the model was stopped: it is looked for in the whole. */
 export function paragraphsOf(passages: readonly Passage[], from: number, to: number): Fragment[][] {
-  const paragraphs: Fragment[][] = [[]];
-  for (let index = from; index < to; index++) {
-    const passage = passages[index] as Passage;
-    const parts = passage.text.split(/\n\s*\n\s*/);
-    const last = Math.max(
-      0,
-      parts.findLastIndex((part) => part.trim() !== ''),
-    );
-    for (const [at, text] of parts.entries()) {
-      if (at > 0) paragraphs.push([]);
-      if (text.trim() !== '' || at === last) paragraphs.at(-1)?.push({ passage, index, text, ends: at === last });
+  const whole = passages.slice(from, to).map((passage) => passage.text);
+  const paragraphs: Omit<Fragment, 'ends'>[][] = [];
+  let index = from;
+  let left = whole[0]?.length ?? 0;
+  for (const [at, piece] of whole
+    .join('')
+    .split(/(\n\s*\n\s*)/)
+    .entries()) {
+    const isBreak = at % 2 === 1;
+    const paragraph: Omit<Fragment, 'ends'>[] = [];
+    for (let rest = piece; rest !== ''; ) {
+      while (left === 0) left = (whole[++index - from] as string).length;
+      const text = rest.slice(0, left);
+      paragraph.push({ passage: passages[index] as Passage, index, text });
+      rest = rest.slice(text.length);
+      left -= text.length;
     }
+    if (!isBreak && piece.trim() !== '') paragraphs.push(paragraph);
   }
-  return paragraphs.filter((paragraph) => paragraph.length > 0).map(trimmed);
+  const last = new Map(paragraphs.flat().map((fragment) => [fragment.index, fragment]));
+  return paragraphs.map((paragraph) =>
+    trimmed(paragraph.map((fragment) => ({ ...fragment, ends: last.get(fragment.index) === fragment }))),
+  );
 }
