@@ -26,7 +26,8 @@ export async function nodeTests(name, products) {
   const { node = process.execPath } = setupPaths();
   const ended = runTests(node, [...args, ...tests.map((file) => join(folder, file))]);
   return readReport(name, report, ended, (text) => {
-    const counts = JSON.parse(text);
+    const { counts, deaths } = JSON.parse(text);
+    for (const death of deaths) console.log(death);
     return {
       passed: counts.passed,
       failed: counts.failed + counts.cancelled,
