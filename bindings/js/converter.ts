@@ -60,7 +60,7 @@ export async function convertModel(
   const reading = (progress: LoadProgress) => report({ ...progress, fraction: readingShare * progress.fraction });
   const takesCompanions = request.tokenizer && request.format === 'safetensors';
   const { heap, hasConfig } = await withoutStaleCache({ ...context, report: reading }, (loading) =>
-    feedModel(converter, loading, context, takesCompanions),
+    feedModel(converter, loading, context, { takesCompanions, leavesMatrices: false }),
   );
   return write(heap, hasConfig, context);
 }

@@ -161,11 +161,15 @@ export class Loading {
     heap.loadConfig(config ? await this.readSmall(heap, config) : new Uint8Array(), overrides);
   }
 
-  async feedWeights(heap: Heap, { names, first }: WeightFiles): Promise<void> {
-    for (const name of names) await this.#feed(heap, name === first.name ? first : await openNeeded(this.folder, name));
+  /** Returns the files that were read in places. */
+  async feedWeights(heap: Heap, { names, first }: WeightFiles): Promise<Blob[]> {
+    const files: Blob[] = [];
+    for (const name of names)
+      files.push(...(await this.#feed(heap, name === first.name ? first : await openNeeded(this.folder, name))));
+    return files;
   }
 
-  async #feed(heap: Heap, file: OpenFile): Promise<void> {
+  async #feed(heap: Heap, file: OpenFile): Promise<Blob[]> {
     this.#open(file);
     const expected = this.#expectedHash(file);
     heap.loadFile(file.name, file.size);
@@ -181,9 +185,11 @@ export class Loading {
       this.#advance(file, chunk.length);
       if (!inOrder && file.blob && expected === undefined) break;
     }
-    if (!inOrder) await this.#loadInPlaces(heap, file, file.blob ?? new Blob(kept));
+    const inPlaces = inOrder ? [] : [file.blob ?? new Blob(kept)];
+    for (const blob of inPlaces) await this.#loadInPlaces(heap, file, blob);
     heap.loadFileEnd();
     await this.#verifyHash(heap, file, expected);
+    return inPlaces;
   }
 
   async #loadInPlaces(heap: Heap, file: OpenFile, blob: Blob): Promise<void> {

@@ -21,6 +21,8 @@ export interface QuantizerModule extends WorkshopModule {
     context: number,
     threads: number,
   ): Address;
+  _sutra_quantize_wanted(): Address;
+  _sutra_quantize_give(sizeBytes: number): Address;
   _sutra_quantize_step(): Address;
   _sutra_quantize_checkpoint(): Address;
   _sutra_quantize_checkpoint_next(): Address;
@@ -59,6 +61,18 @@ export class QuantizerHeap extends WorkshopHeap<QuantizerModule> {
       ),
     );
     return { architecture: answer.text, filesBeside: answer.values[0]!, head: answer.data };
+  }
+
+  /** Before the next step: bytes of one of the files with the weights; undefined when there are none to give. */
+  quantizeWanted(): { file: number; offset: number; size: number } | undefined {
+    const { values } = this.call((m) => m._sutra_quantize_wanted());
+    return values[2] === 0 ? undefined : { file: values[0]!, offset: values[1]!, size: values[2]! };
+  }
+
+  /** All of them. */
+  quantizeGive(bytes: Uint8Array): void {
+    this.write(bytes);
+    this.call((m) => m._sutra_quantize_give(bytes.length));
   }
 
   /** `data`: what of the weights' file is ready. */
@@ -195,6 +209,17 @@ function raiseBroken({ size }: Blob): never {
   return raise('malformed', `the checkpoint of ${size} bytes is not whole, or is something else`);
 }
 
+async function giveWanted(heap: QuantizerHeap, files: readonly Blob[], signal: AbortSignal): Promise<void> {
+  for (let wanted = heap.quantizeWanted(); wanted; wanted = heap.quantizeWanted()) {
+    raiseIfAborted(signal);
+    const { file, offset, size } = wanted;
+    const bytes = await files[file]!.slice(offset, offset + size)
+      .arrayBuffer()
+      .catch((error) => raise('io', 'the weights cannot be read any more', { cause: error }));
+    heap.quantizeGive(new Uint8Array(bytes));
+  }
+}
+
 async function resume(heap: QuantizerHeap, { state, file }: OpenCheckpoint): Promise<void> {
   let expected = 0;
   for (let at = 0; at < state.size; at += pieceBytes) {
@@ -213,8 +238,12 @@ export async function quantizeModel(
   const text = new Uint8Array(await request.calibration.arrayBuffer());
   const checkpoint = request.resume && (await openCheckpoint(request.resume));
   const running = quantizer.then(({ heap }) => heap);
-  const { heap, hasConfig } = await withoutStaleCache({ ...context, report: reading }, (loading) =>
-    feedModel(running, loading, context, request.tokenizer),
+  const {
+    heap,
+    hasConfig,
+    files: sources,
+  } = await withoutStaleCache({ ...context, report: reading }, (loading) =>
+    feedModel(running, loading, context, { takesCompanions: request.tokenizer, leavesMatrices: true }),
   );
   const { threads } = (await quantizer).runtime;
   const begun = withHint(hasConfig ? undefined : configHint, () => heap.quantizeBegin(request, text, threads));
@@ -226,6 +255,7 @@ export async function quantizeModel(
   for (let more = true; more; ) {
     await yieldToEventLoop();
     raiseIfAborted(context.signal);
+    await giveWanted(heap, sources, context.signal);
     const step = heap.quantizeStep();
     more = step.more;
     file.add(step.data);

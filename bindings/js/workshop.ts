@@ -7,13 +7,14 @@ import { type Address, concatenate, ModuleHeap, type SharedModule } from './modu
 import type { ReadRequest } from './protocol.ts';
 
 export interface WorkshopModule extends SharedModule {
-  _sutra_weights_begin(): Address;
+  _sutra_weights_begin(leavesMatrices: number): Address;
   _sutra_weights_companion(nameBytes: number, inputBytes: number, isTokenizer: number): Address;
 }
 
 export class WorkshopHeap<Module extends WorkshopModule> extends ModuleHeap<Module> {
-  weightsBegin(): void {
-    this.call((m) => m._sutra_weights_begin());
+  /** `leavesMatrices`: large ones stay in their files until the work asks for them. */
+  weightsBegin(leavesMatrices: boolean): void {
+    this.call((m) => m._sutra_weights_begin(Number(leavesMatrices)));
   }
 
   weightsCompanion(name: string, text: Uint8Array, isTokenizer: boolean): void {
@@ -33,13 +34,21 @@ export class WorkshopHeap<Module extends WorkshopModule> extends ModuleHeap<Modu
 /** What goes along with a tokenizer, where the result is a folder and they are there. */
 const companionNames = ['tokenizer_config.json', 'generation_config.json'] as const;
 
-/** Feeds a model's weights and what lies beside them. Returns the module, and whether there was a config.json. */
+export interface FedModel<Heap> {
+  readonly heap: Heap;
+  /** Whether there was a config.json. */
+  readonly hasConfig: boolean;
+  /** Those with the weights, where matrices were left in them. */
+  readonly files: readonly Blob[];
+}
+
+/** Feeds a model's weights and what lies beside them. */
 export async function feedModel<Heap extends WorkshopHeap<WorkshopModule>>(
   module: Promise<Heap>,
   loading: Loading,
   { request, signal }: Pick<Context<ReadRequest>, 'request' | 'signal'>,
-  takesCompanions: boolean,
-): Promise<{ heap: Heap; hasConfig: boolean }> {
+  { takesCompanions, leavesMatrices }: { takesCompanions: boolean; leavesMatrices: boolean },
+): Promise<FedModel<Heap>> {
   const { folder } = loading;
   const [heap, config, tokenizer, weights, ...companions] = await settleAll([
     module,
@@ -49,11 +58,11 @@ export async function feedModel<Heap extends WorkshopHeap<WorkshopModule>>(
     ...companionNames.map((name) => (takesCompanions ? folder.open(name).catch(() => undefined) : undefined)),
   ] as const);
   loading.expect([config, tokenizer, weights.first, ...companions], weights.names);
-  heap.weightsBegin();
+  heap.weightsBegin(leavesMatrices);
   await loading.feedConfig(heap, config, request.overrides);
   if (tokenizer) heap.weightsCompanion(tokenizer.name, await loading.readSmall(heap, tokenizer), true);
   for (const file of companions) if (file) heap.weightsCompanion(file.name, await loading.readSmall(heap, file), false);
-  await loading.feedWeights(heap, weights);
+  const files = await loading.feedWeights(heap, weights);
   raiseIfAborted(signal);
-  return { heap, hasConfig: config !== undefined };
+  return { heap, hasConfig: config !== undefined, files };
 }

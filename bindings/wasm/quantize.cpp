@@ -68,6 +68,18 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_begin(uint32_t text_bytes, uint
                     std::string(quantizer()->architecture()));
 }
 
+// values: the file, in the order in which they were fed, that bytes are wanted of before the next step, where they begin, and
+// how many there are (0: none are wanted)
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_wanted() {
+  const Quantizer::Wanted wanted = quantizer()->wanted();
+  return out().ok({double(wanted.file), double(wanted.range.offset), double(wanted.range.size)});
+}
+
+// input: all of the wanted bytes
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_give(uint32_t size_bytes) {
+  return out().of(quantizer()->give(input(size_bytes)));
+}
+
 // A piece of the work. text: what is being done. values: whether there is more, and the share that is done. data: what of
 // the weights' file is ready
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_step() {

@@ -27,11 +27,11 @@ using namespace sutra::wasm;
 
 extern "C" {
 
-// Before any weights.
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_weights_begin() {
+// Before any weights. leaves_matrices: large ones stay in their files until the work asks for them
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_weights_begin(uint32_t leaves_matrices) {
   companions() = Companions();
   file_sink().clear();
-  return begin_loading({.weights_only = true});
+  return begin_loading({.weights_only = true, .leaves_from_bytes = leaves_matrices != 0 ? kLargeMatrixBytes : 0});
 }
 
 // input: the name, of name_bytes, of a file beside the weights, then the text in it: a tokenizer, or what goes along

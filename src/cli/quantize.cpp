@@ -3,6 +3,10 @@
 #include <chrono>
 #include <cstdio>
 
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
+
 #include "cli/command.h"
 
 namespace sutra::cli {
@@ -66,6 +70,10 @@ Status run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   catch_interrupts();
+#ifdef M_MMAP_THRESHOLD
+  // Stages free what they took. Left to itself glibc begins to keep such pieces, and others of other sizes do not fit in.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
   SUTRA_ASSIGN(const QuantizeReport report,
                quantize_folder(options.model, options.out, quantize, [&](const Quantizer& quantizer) {
                  show_progress(progress_line(quantizer, seconds()));

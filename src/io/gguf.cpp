@@ -20,29 +20,35 @@ bool looks_like_gguf(std::span<const std::byte> first_bytes) {
 }
 
 GgufReader::GgufReader(uint64_t file_size, TensorSink* sink)
-    : file_size_(file_size), sink_(sink), wanted_{0, std::min(file_size, kHeaderPieceBytes)}, parser_(file_size) {}
+    : file_size_(file_size), sink_(sink), header_wanted_(std::min(file_size, kHeaderPieceBytes)), parser_(file_size) {}
+
+ByteRange GgufReader::wanted() const {
+  if (!header_) return {at_, header_wanted_};
+  if (!run_) return {at_, 0};
+  return in_order() ? ByteRange{at_, file_size_ - at_} : run_->wanted(at_ - held_.size());
+}
 
 Status GgufReader::give(std::span<const std::byte> bytes) {
-  SUTRA_ASSERT(!bytes.empty() && bytes.size() <= wanted_.size);
+  const ByteRange range = wanted();
+  SUTRA_ASSERT(!bytes.empty() && bytes.size() <= range.size);
   if (header_) {
-    SUTRA_TRY(give_held());
-    SUTRA_TRY(give_data(bytes));
+    if (in_order()) SUTRA_TRY(give_held());
+    held_.clear();
+    at_ = range.offset + bytes.size();
+    return run_->give(range.offset, bytes);
   }
-  wanted_.offset += bytes.size();
-  if (!header_) SUTRA_TRY(give_header(bytes));
-  const uint64_t left = file_size_ - wanted_.offset;
+  at_ += bytes.size();
+  SUTRA_TRY(give_header(bytes));
   if (!header_) {
-    wanted_.size = std::min(left, std::max(kHeaderPieceBytes, parser_.n_needed() - held_.size()));
-  } else {
-    wanted_.size = sink_ != nullptr ? left : 0;
+    header_wanted_ = std::min(file_size_ - at_, std::max(kHeaderPieceBytes, parser_.n_needed() - held_.size()));
   }
   return {};
 }
 
 Status GgufReader::finish() {
   if (header_) SUTRA_TRY(give_held());
-  if (header_ && wanted_.size == 0) return {};
-  return fail(ErrorCode::kTruncated, "the GGUF file ends after ", wanted_.offset, " bytes, ",
+  if (header_ && wanted().size == 0) return {};
+  return fail(ErrorCode::kTruncated, "the GGUF file ends after ", at_, " bytes, ",
               header_ ? "before its last tensor does" : "within its header");
 }
 
@@ -62,14 +68,12 @@ Status GgufReader::give_header(std::span<const std::byte> bytes) {
     bytes = bytes.subspan(n_taken - n_held);
   }
   held_.assign(bytes.begin(), bytes.end());
-  if (!parser_.is_done()) return {};
-  data_at_ = wanted_.offset - held_.size();
-  return end_header();
+  return parser_.is_done() ? end_header() : Status();
 }
 
 Status GgufReader::give_held() {
   const std::vector<std::byte> held = std::exchange(held_, {});
-  return give_data(held);
+  return run_ ? run_->give(at_ - held.size(), held) : Status();
 }
 
 Status GgufReader::end_header() {
@@ -79,33 +83,7 @@ Status GgufReader::end_header() {
       return fail(ErrorCode::kMalformed, "tensor '", printable(entry.name), "' came with another file already");
     }
   }
-  return {};
-}
-
-// Bytes from data_at_ on: the tensors among them, without what lies between.
-Status GgufReader::give_data(std::span<const std::byte> bytes) {
-  if (sink_ == nullptr) return {};
-  uint64_t at = std::exchange(data_at_, data_at_ + bytes.size());
-  while (next_entry_ < header_->tensors.size()) {
-    const TensorEntry& entry = header_->tensors[next_entry_];
-    const uint64_t begin = header_->data_offset + entry.begin, end = header_->data_offset + entry.end;
-    if (at < begin) {
-      const auto n = static_cast<size_t>(std::min<uint64_t>(begin - at, bytes.size()));
-      bytes = bytes.subspan(n);
-      at += n;
-    }
-    if (bytes.empty()) return {};
-    if (!tensor_open_) SUTRA_TRY(sink_->begin(entry));
-    tensor_open_ = true;
-    const auto piece = bytes.first(static_cast<size_t>(std::min<uint64_t>(bytes.size(), end - at)));
-    SUTRA_TRY(sink_->write(piece));
-    bytes = bytes.subspan(piece.size());
-    at += piece.size();
-    if (at < end) return {};
-    SUTRA_TRY(sink_->end(entry));
-    tensor_open_ = false;
-    ++next_entry_;
-  }
+  if (sink_ != nullptr) run_.emplace(header_->tensors, *sink_);
   return {};
 }
 

@@ -1,5 +1,5 @@
-// GGUF files, from their first byte to their last: the header (io/gguf_header.h), then each tensor's bytes to a sink.
-// Nothing is asked for twice and nothing left out, so a file can be read while it is being downloaded.
+// GGUF files: the header (io/gguf_header.h), then each tensor's bytes to a sink. For a sink that wants all of them nothing
+// is asked for twice and nothing left out, so a file can be read while it is being downloaded.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 
 #include "io/gguf_header.h"
 #include "io/tensor_reader.h"
+#include "io/tensor_run.h"
 #include "io/tensor_sink.h"
 
 namespace sutra {
@@ -21,8 +22,8 @@ class GgufReader final : public TensorReader {
   // Without a sink only the header is read. `sink` must outlive the reader.
   GgufReader(uint64_t file_size, TensorSink* sink);
 
-  [[nodiscard]] ByteRange wanted() const override { return wanted_; }
-  [[nodiscard]] bool in_order() const override { return true; }
+  [[nodiscard]] ByteRange wanted() const override;
+  [[nodiscard]] bool in_order() const override { return sink_ == nullptr || !sink_->leaves_bytes(); }
   // Errors: those of GgufHeaderParser; kMalformed for a name that the sink has already; those of the sink.
   Status give(std::span<const std::byte> bytes) override;
   Status finish() override;
@@ -36,18 +37,15 @@ class GgufReader final : public TensorReader {
   Status give_header(std::span<const std::byte> bytes);
   Status end_header();
   Status give_held();
-  Status give_data(std::span<const std::byte> bytes);
 
   uint64_t file_size_;
   TensorSink* sink_;
-  ByteRange wanted_;
+  uint64_t at_ = 0;         // where the bytes end that came last
+  uint64_t header_wanted_;  // bytes, while the header is read
   GgufHeaderParser parser_;
   std::vector<std::byte> held_;  // of an item of the header that is not whole yet; then what came behind the header
-  uint64_t data_at_ = 0;         // where the bytes begin that were not given to the sink
   std::optional<GgufHeader> header_;
-
-  size_t next_entry_ = 0;
-  bool tensor_open_ = false;
+  std::optional<TensorRun> run_;
 };
 
 }  // namespace sutra

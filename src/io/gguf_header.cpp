@@ -359,7 +359,7 @@ Status GgufHeaderParser::end_tensors() {
   const uint64_t data_bytes = file_size_ - std::min(file_size_, header_.data_offset);
   sort_by_place(tensors);
   for (size_t i = 0; i < tensors.size(); ++i) {
-    const TensorEntry& entry = tensors[i];
+    TensorEntry& entry = tensors[i];
     if (entry.end > data_bytes) {
       return fail(ErrorCode::kTruncated, "tensor '", printable(entry.name), "' has bytes ", entry.begin, " to ",
                   entry.end, " of ", data_bytes, " that the file holds");
@@ -368,6 +368,7 @@ Status GgufHeaderParser::end_tensors() {
       return fail(ErrorCode::kMalformed, "tensor '", printable(entry.name), "' overlaps tensor '",
                   printable(tensors[i - 1].name), "'");
     }
+    entry.file_offset = header_.data_offset + entry.begin;
   }
   // Writers pad the last tensor like the others, or not at all.
   const uint64_t end = tensors.empty() ? data_bytes : tensors.back().end;

@@ -305,6 +305,7 @@ Result<SafetensorsHeader> parse_safetensors_header(std::span<const std::byte> he
   }
   sort_by_place(header.tensors);
   SUTRA_TRY(check_coverage(header.tensors, file_size - *data_offset));
+  for (TensorEntry& entry : header.tensors) entry.file_offset = header.data_offset + entry.begin;
   return header;
 }
 

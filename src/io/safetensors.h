@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -35,6 +36,9 @@ struct TensorEntry {
   // Bytes relative to the data section; end - begin is what dtype and shape need.
   uint64_t begin = 0;
   uint64_t end = 0;
+  // Where the file has it as it is, row after row, and the CRC-32 of those bytes; 0 and none where that is not known.
+  uint64_t file_offset = 0;
+  std::optional<uint32_t> crc32 = std::nullopt;
 };
 
 // In the order of their bytes; of those without any, by name.

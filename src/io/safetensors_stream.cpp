@@ -7,24 +7,37 @@
 
 namespace sutra {
 
+// Are asked for before anything is known.
+static constexpr uint64_t kBeginningBytes = 16;
+
 static_assert(std::endian::native == std::endian::little, "tensor bytes are used as they lie in the file");
 
 SafetensorsStream::SafetensorsStream(std::string source, uint64_t file_size, TensorSink& sink)
     : source_(std::move(source)), file_size_(file_size), sink_(sink) {}
 
+ByteRange SafetensorsStream::wanted() const {
+  if (in_order()) return {at_, file_size_ - at_};
+  if (run_) return run_->wanted(at_);
+  // Whoever tells formats apart has given more than the length.
+  const uint64_t left =
+      length_filled_ < length_bytes_.size() ? kBeginningBytes - at_ : header_json_.size() - header_filled_;
+  return {at_, std::min(left, file_size_ - at_)};
+}
+
 Status SafetensorsStream::feed(std::span<const std::byte> chunk) {
   if (error_) return std::unexpected(*error_);
-  if (chunk.size() > file_size_ - fed_bytes_) {
+  const ByteRange range = wanted();
+  if (chunk.size() > range.size) {
     return keep(fail(ErrorCode::kMalformed, "more bytes came than the ", file_size_, " announced"));
   }
-  fed_bytes_ += chunk.size();
-  return keep(consume(chunk));
+  at_ = range.offset + chunk.size();
+  return keep(consume(range.offset, chunk));
 }
 
 Status SafetensorsStream::finish() {
   if (error_) return std::unexpected(*error_);
-  if (fed_bytes_ < file_size_ || !header_) {
-    return keep(fail(ErrorCode::kTruncated, "the file ends after ", fed_bytes_, " bytes; expected ",
+  if (!run_ || wanted().size > 0) {
+    return keep(fail(ErrorCode::kTruncated, "the file ends after ", at_, " bytes; expected ",
                      std::max(file_size_, kSafetensorsLengthBytes)));
   }
   return {};
@@ -37,13 +50,15 @@ Status SafetensorsStream::keep(Status status) {
   return std::unexpected(*error_);
 }
 
-Status SafetensorsStream::consume(std::span<const std::byte> chunk) {
-  if (!header_) {
+Status SafetensorsStream::consume(uint64_t at, std::span<const std::byte> chunk) {
+  if (!run_) {
+    const size_t n_bytes = chunk.size();
     SUTRA_TRY(read_length(chunk));
     SUTRA_TRY(read_header(chunk));
-    if (!header_) return {};
+    if (!run_) return {};
+    at += n_bytes - chunk.size();
   }
-  return read_tensors(chunk);
+  return run_->give(at, chunk);
 }
 
 // Moves bytes from the front of `chunk` to `target` from `filled` on, as many as both have room for.
@@ -76,27 +91,7 @@ Status SafetensorsStream::read_header(std::span<const std::byte>& chunk) {
     }
   }
   header_ = std::move(header);
-  return {};
-}
-
-Status SafetensorsStream::read_tensors(std::span<const std::byte> chunk) {
-  while (next_entry_ < header_->tensors.size()) {
-    const TensorEntry& entry = header_->tensors[next_entry_];
-    if (!tensor_open_) {
-      if (chunk.empty() && entry.begin < entry.end) return {};  // not before its first byte is here
-      SUTRA_TRY(sink_.begin(entry));
-      tensor_open_ = true;
-      tensor_left_ = entry.end - entry.begin;
-    }
-    const auto piece = chunk.first(static_cast<size_t>(std::min<uint64_t>(chunk.size(), tensor_left_)));
-    SUTRA_TRY(sink_.write(piece));
-    chunk = chunk.subspan(piece.size());
-    tensor_left_ -= piece.size();
-    if (tensor_left_ > 0) return {};
-    SUTRA_TRY(sink_.end(entry));
-    tensor_open_ = false;
-    ++next_entry_;
-  }
+  run_.emplace(header_->tensors, sink_);
   return {};
 }
 

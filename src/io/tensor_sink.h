@@ -11,13 +11,18 @@
 
 namespace sutra {
 
-// For each tensor: begin when its first byte is there, write until all its bytes came, end. Nothing is called after
-// an error. The entry's sizes agree with each other and with the file's size; more is not known of them.
+// For each tensor: begin when its first byte is there, write until all its bytes came that are wanted, end. Nothing is
+// called after an error. The entry's sizes agree with each other and with the file's size; more is not known of them.
 class TensorSink {
  public:
   virtual ~TensorSink() = default;
   // Whether a tensor of this name came already, with this file or another. Names within a file are unique.
   [[nodiscard]] virtual bool contains(std::string_view name) const = 0;
+  // How many of a tensor's first bytes are wanted, at least one of those there are. Fewer than all only where
+  // TensorEntry::file_offset says where the others are, and leaves_bytes().
+  [[nodiscard]] virtual uint64_t bytes_wanted(const TensorEntry& entry) const { return entry.end - entry.begin; }
+  // Whether there may be tensors that not all bytes are wanted of: their files are read in places.
+  [[nodiscard]] virtual bool leaves_bytes() const { return false; }
   virtual Status begin(const TensorEntry& entry) = 0;
   virtual Status write(std::span<const std::byte> bytes) = 0;
   virtual Status end(const TensorEntry& entry) = 0;

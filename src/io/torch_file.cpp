@@ -315,22 +315,28 @@ Status TorchReader::locate_next() {
   return next_pass();
 }
 
-// Each storage is read whole once, for its checksum, together with a tensor that is all of it if there is one. The
-// other tensors are then read one by one: usually there are none.
+// Each storage is read whole once, for its checksum, together with a tensor that is all of it if there is one, unless that
+// stays in the file. The other tensors are then read one by one: usually there are none.
 void TorchReader::plan_passes() {
-  const TorchTensors& t = *tensors_;
+  TorchTensors& t = *tensors_;
   std::vector<std::optional<size_t>> whole(t.storages.size());
   std::vector<size_t> parts;
   for (size_t i = 0; i < t.views.size(); ++i) {
     const TorchView& view = t.views[i];
-    const bool is_whole = view.is_dense && t.entries[i].end == t.storages[view.storage].n_bytes;
+    TensorEntry& entry = t.entries[i];
+    const bool is_whole = view.is_dense && entry.end == t.storages[view.storage].n_bytes;
+    if (view.is_dense) entry.file_offset = storage_offsets_[view.storage] + view.offset * dtype_bytes(entry.dtype);
+    if (is_whole && is_zip()) entry.crc32 = members_[storage_members_[view.storage]].crc32;
     if (is_whole && !whole[view.storage]) {
       whole[view.storage] = i;
     } else {
       parts.push_back(i);
     }
   }
-  for (size_t i = 0; i < t.storages.size(); ++i) passes_.push_back({i, whole[i], true});
+  for (size_t i = 0; i < t.storages.size(); ++i) {
+    const bool is_left = whole[i] && sink_->bytes_wanted(t.entries[*whole[i]]) < t.storages[i].n_bytes;
+    passes_.push_back({i, whole[i], !is_left});
+  }
   for (const size_t i : parts) passes_.push_back({t.views[i].storage, i, false});
   std::ranges::sort(passes_, {}, [&](const Pass& pass) {
     return std::tuple(storage_offsets_[pass.storage], !pass.checks, pass.view.value_or(0));
@@ -349,7 +355,10 @@ Status TorchReader::next_pass() {
       const TensorEntry& entry = tensors_->entries[*pass.view];
       const TorchView& view = tensors_->views[*pass.view];
       const uint64_t element_bytes = dtype_bytes(entry.dtype);
-      if (!pass.checks) pass_range_ = {offset + view.offset * element_bytes, view.n_reached * element_bytes};
+      if (!pass.checks) {
+        pass_range_ = {offset + view.offset * element_bytes,
+                       view.is_dense ? sink_->bytes_wanted(entry) : view.n_reached * element_bytes};
+      }
       SUTRA_TRY(sink_->begin(entry));
       if (!view.is_dense) {
         SUTRA_ASSIGN(held_, AlignedBuffer::create(pass_range_.size, Contents::kUndefined));

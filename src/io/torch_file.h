@@ -54,7 +54,7 @@ class TorchReader final : public TensorReader {
   struct Pass {
     size_t storage = 0;
     std::optional<size_t> view;  // none: for the checksum alone
-    bool checks = false;         // the whole storage: its checksum can be compared
+    bool checks = false;         // reads the whole storage: its checksum can be compared
   };
   enum class Step : uint8_t {
     kFirstBytes,

@@ -23,11 +23,11 @@
 namespace sutra {
 
 // Layers first ≤ l < last (as many of them as there are), and what is before and after them: the embeddings with their
-// norm, and the last norm with the head's matrix, which for tied weights is that of the embeddings. The tensors of what is
+// norm, the last norm, and the head's matrix, which for tied weights is that of the embeddings. The tensors of what is
 // not wanted need not be there. What belongs to no layer but is used by all, rope_freqs of GGUF files, each part wants.
 struct ModelPart {
   size_t first_layer = 0, last_layer = SIZE_MAX;
-  bool embeddings = true, head = true;
+  bool embeddings = true, last_norm = true, head = true;
 };
 
 // What came into a linear in the last chunk, as floats: for who measures activations. Where several linears have one

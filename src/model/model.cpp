@@ -52,6 +52,16 @@ void Model::embed(std::span<const int32_t> ids, Workspace& workspace, ThreadPool
   if (!pre_norm_weight_.bytes().empty()) normalize(pre_norm_weight_, pre_norm_bias_, ends_.eps, x, ids.size(), x, pool);
 }
 
+void Model::head_input(size_t n_tokens, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
+                       std::span<float> out) const {
+  const size_t n_wanted = wanted == LogitsWanted::kAll ? n_tokens : 1;
+  SUTRA_ASSERT(out.size() == stream_floats(n_wanted));
+  const float* x = stream(workspace, n_tokens).front().data();
+  normalize(norm_weight_, norm_bias_, ends_.eps, x + stream_floats(n_tokens - n_wanted), n_wanted, out.data(), pool);
+  // It is logits that are multiplied; their input is shorter.
+  if (ends_.logits_multiplier != 1) kernels::scale(out.data(), ends_.logits_multiplier, out.size(), out.data());
+}
+
 void Model::head(size_t n_tokens, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
                  std::span<float> logits) const {
   const Linear& matrix = head_ ? *head_ : embeddings_;
@@ -59,16 +69,11 @@ void Model::head(size_t n_tokens, LogitsWanted wanted, Workspace& workspace, Thr
   SUTRA_ASSERT(logits.size() == n_wanted * matrix.n_out());
   // What the layers had behind the stream is not needed any more.
   Arena arena(workspace.buffer.bytes());
-  const float* x = arena.take<float>(stream_floats(n_tokens));
-  for (size_t i = 1; i < n_streams_; ++i) arena.take<float>(stream_floats(n_tokens));
-  float* x_norm = arena.take<float>(stream_floats(n_wanted));
+  for (size_t i = 0; i < n_streams_; ++i) arena.take<float>(stream_floats(n_tokens));
+  const std::span x_norm(arena.take<float>(stream_floats(n_wanted)), stream_floats(n_wanted));
   std::byte* quantized = arena.take<std::byte>(matrix.input_bytes(n_wanted));
-  normalize(norm_weight_, norm_bias_, ends_.eps, x + stream_floats(n_tokens - n_wanted), n_wanted, x_norm, pool);
-  // It is logits that are multiplied; their input is shorter.
-  if (ends_.logits_multiplier != 1) {
-    kernels::scale(x_norm, ends_.logits_multiplier, stream_floats(n_wanted), x_norm);
-  }
-  prepare_and_multiply(matrix, {x_norm, n_wanted, quantized}, logits.data(), pool);
+  head_input(n_tokens, wanted, workspace, pool, x_norm);
+  prepare_and_multiply(matrix, {x_norm.data(), n_wanted, quantized}, logits.data(), pool);
 }
 
 std::vector<std::span<float>> Model::stream(Workspace& workspace, size_t n_tokens) const {
@@ -108,9 +113,8 @@ Status Model::take_ends(const Ends& ends, WeightMap& tensors, const ModelConfig&
   if (options.part.embeddings && !names.pre_norm.empty()) {
     SUTRA_TRY(norm(names.pre_norm, pre_norm_weight_, pre_norm_bias_));
   }
-  if (!options.part.head) return {};
-  SUTRA_TRY(norm(names.norm, norm_weight_, norm_bias_));
-  if (!names.tied) {
+  if (options.part.last_norm) SUTRA_TRY(norm(names.norm, norm_weight_, norm_bias_));
+  if (options.part.head && !names.tied) {
     SUTRA_ASSIGN(head_, Linear::take(tensors, names.head, vocab_size, n_embd_, config, options));
   }
   return {};

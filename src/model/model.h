@@ -37,7 +37,10 @@ class Model {
   // The stream through the layers that the model holds, in order. Attention has its position from state.n_tokens, so that
   // stays for all layers of a chunk: forward() advances it after the last one, and so does who calls this.
   virtual void run_layers(State& state, size_t n_tokens, Workspace& workspace, ThreadPool& pool) const = 0;
-  // Final norm and logits; `wanted` is not kNone. The stream stays.
+  // What the head multiplies, behind the final norm: [C] of the last token for kLast, [T, C] for kAll; and the logits of
+  // that. `wanted` is not kNone. The stream stays.
+  void head_input(size_t n_tokens, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
+                  std::span<float> out) const;
   void head(size_t n_tokens, LogitsWanted wanted, Workspace& workspace, ThreadPool& pool,
             std::span<float> logits) const;
   // What goes from layer to layer for T tokens: the residual stream [T, C], and with RWKV-7 v_first [T, C], which layer 0

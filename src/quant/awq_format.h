@@ -66,7 +66,11 @@ Result<Q4Matrix> repack_awq(const AwqTensors& tensors, size_t n_out, size_t n_in
 Result<Q8Matrix> repack_awq_bytes(const AwqTensors& tensors, std::string_view name);
 Result<Tensor> widen_awq_bytes(const AwqTensors& tensors, std::string_view name);
 
-// kInvalidArgument when n_rows is no multiple of 8.
+// The tensors of a matrix [n_out, n_in], and some of its rows put into them. kInvalidArgument when n_out is no multiple of 8,
+// as first_row and the rows' number have to be.
+Result<AwqTensors> create_awq(size_t n_out, size_t n_in, size_t group_size, int bits);
+void pack_awq(const Q4Integers& rows, size_t first_row, AwqTensors& out);
+// All of them at once.
 Result<AwqTensors> to_awq(const Q4Integers& matrix);
 
 }  // namespace sutra

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "base/checked.h"
+#include "base/assert.h"
 #include "base/half.h"
 #include "quant/awq_format.h"
 
@@ -31,14 +31,17 @@ void pack_words(const uint8_t* rows, size_t stride, size_t n_lines, uint32_t* wo
   }
 }
 
-// rows [N, n_lines] of numbers as words [n_lines, N · kBits/32].
+// Numbers [n_rows, n_lines] of rows first_row ≤ n of N, as words of [n_lines, N · kBits/32].
 template <int kBits>
-void pack_rows(std::span<const uint8_t> rows, size_t n_lines, size_t n_out, std::span<uint32_t> out) {
+void pack_rows(std::span<const uint8_t> rows, size_t first_row, size_t n_rows, Tensor& words_out) {
   constexpr size_t kPerWord = 32 / kBits;
-  const size_t words_per_line = n_out / kPerWord;
+  const auto n_lines = static_cast<size_t>(words_out.shape()[0]);
+  const auto words_per_line = static_cast<size_t>(words_out.shape()[1]);
+  uint32_t* const out = words_out.as<uint32_t>().data() + first_row / kPerWord;
+  const size_t n_all = n_rows / kPerWord;
   uint32_t words[kWords][kLines];
-  for (size_t first = 0; first < words_per_line; first += kWords) {
-    const size_t n_words = std::min(kWords, words_per_line - first);
+  for (size_t first = 0; first < n_all; first += kWords) {
+    const size_t n_words = std::min(kWords, n_all - first);
     for (size_t line = 0; line < n_lines; line += kLines) {
       const size_t n = std::min(kLines, n_lines - line);
       for (size_t c = 0; c < n_words; ++c) {
@@ -61,26 +64,36 @@ void Q4Integers::dequantize_row(size_t row, float* out) const {
   }
 }
 
-Result<AwqTensors> to_awq(const Q4Integers& matrix) {
-  if (!awq_can_hold(matrix.n_rows)) {
-    return fail(ErrorCode::kInvalidArgument, "the AWQ layout needs a multiple of 8 outputs, found ", matrix.n_rows);
+Result<AwqTensors> create_awq(size_t n_out, size_t n_in, size_t group_size, int bits) {
+  if (!awq_can_hold(n_out)) {
+    return fail(ErrorCode::kInvalidArgument, "the AWQ layout needs a multiple of 8 outputs, found ", n_out);
   }
-  const size_t n_out = matrix.n_rows;
-  const size_t n_groups = matrix.n_groups();
   AwqTensors out;
-  out.group_size = matrix.group_size;
-  SUTRA_ASSIGN(out.qweight, Tensor::create(Dtype::kI32, awq_qweight_shape(n_out, matrix.n_cols, matrix.bits)));
-  SUTRA_ASSIGN(out.qzeros,
-               Tensor::create(Dtype::kI32, awq_qzeros_shape(n_out, matrix.n_cols, matrix.group_size, matrix.bits)));
-  SUTRA_ASSIGN(out.scales, Tensor::create(Dtype::kF16, awq_scales_shape(n_out, matrix.n_cols, matrix.group_size)));
-  const auto pack = matrix.bits == 8 ? pack_rows<8> : pack_rows<4>;
-  pack(matrix.nibbles, matrix.n_cols, n_out, out.qweight.as<uint32_t>());
-  pack(matrix.zeros, n_groups, n_out, out.qzeros.as<uint32_t>());
+  out.group_size = group_size;
+  SUTRA_ASSIGN(out.qweight, Tensor::create(Dtype::kI32, awq_qweight_shape(n_out, n_in, bits)));
+  SUTRA_ASSIGN(out.qzeros, Tensor::create(Dtype::kI32, awq_qzeros_shape(n_out, n_in, group_size, bits)));
+  SUTRA_ASSIGN(out.scales, Tensor::create(Dtype::kF16, awq_scales_shape(n_out, n_in, group_size)));
+  return out;
+}
+
+void pack_awq(const Q4Integers& rows, size_t first_row, AwqTensors& out) {
+  SUTRA_ASSERT(awq_can_hold(first_row) && awq_can_hold(rows.n_rows) && rows.group_size == out.group_size);
+  const auto pack = rows.bits == 8 ? pack_rows<8> : pack_rows<4>;
+  pack(rows.nibbles, first_row, rows.n_rows, out.qweight);
+  pack(rows.zeros, first_row, rows.n_rows, out.qzeros);
+  const size_t n_groups = rows.n_groups();
+  const auto n_out = static_cast<size_t>(out.scales.shape()[1]);
   const auto scales = out.scales.as<uint16_t>();
-  for (size_t row = 0; row < n_out; ++row) {
-    for (size_t group = 0; group < n_groups; ++group)
-      scales[group * n_out + row] = matrix.scales[row * n_groups + group];
+  for (size_t row = 0; row < rows.n_rows; ++row) {
+    for (size_t group = 0; group < n_groups; ++group) {
+      scales[group * n_out + first_row + row] = rows.scales[row * n_groups + group];
+    }
   }
+}
+
+Result<AwqTensors> to_awq(const Q4Integers& matrix) {
+  SUTRA_ASSIGN(AwqTensors out, create_awq(matrix.n_rows, matrix.n_cols, matrix.group_size, matrix.bits));
+  pack_awq(matrix, 0, out);
   return out;
 }
 

@@ -82,7 +82,12 @@ Status ModelLoader::begin_file(std::string_view name, uint64_t size_bytes) {
     const std::optional<PackedConfig> packed = config_ ? config_->packed : std::nullopt;
     weight_sink_ = std::make_unique<WeightSink>(*weights_, packed, !options_.exact && !options_.weights_only);
     inventory_ = std::make_unique<ModelInventory>(*weight_sink_);
+    places_ = std::make_unique<std::vector<TensorPlace>>();
   }
+  if (const uint64_t bytes = options_.leaves_from_bytes; bytes > 0) {
+    weight_sink_->leave_matrices(bytes, *places_, n_files_);
+  }
+  ++n_files_;
   file_ = std::make_unique<TensorFile>(std::string(name), size_bytes, *inventory_);
   return {};
 }
@@ -151,8 +156,9 @@ Status ModelLoader::use_published_names() {
 
 Result<ModelWeights> ModelLoader::finish_weights() {
   SUTRA_TRY(use_published_names());
-  return ModelWeights{std::move(*config_), std::move(config_json_), std::move(overrides_),
-                      std::move(tokenizer_metadata_), std::move(*weights_)};
+  return ModelWeights{std::move(*config_),   std::move(config_json_),
+                      std::move(overrides_), std::move(tokenizer_metadata_),
+                      std::move(*weights_),  std::move(*places_)};
 }
 
 Result<std::shared_ptr<const Engine>> ModelLoader::finish() {

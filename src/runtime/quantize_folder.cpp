@@ -1,6 +1,7 @@
 #include "runtime/quantize_folder.h"
 
 #include <span>
+#include <vector>
 
 #include "runtime/model_folder.h"
 
@@ -20,6 +21,16 @@ Result<Sequences> read_sequences(const std::string& model, const QuantizeFolderO
   return calibration_sequences(tokenizer, text, options.calibration);
 }
 
+Status give_wanted(std::span<const InputFile> sources, Quantizer& quantizer) {
+  std::vector<std::byte> bytes;
+  for (Quantizer::Wanted wanted = quantizer.wanted(); wanted.range.size > 0; wanted = quantizer.wanted()) {
+    bytes.resize(static_cast<size_t>(wanted.range.size));
+    SUTRA_ASSIGN(const size_t n, sources[wanted.file].read_at(wanted.range.offset, bytes));
+    SUTRA_TRY(quantizer.give(std::span(bytes).first(n)));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<QuantizeReport> quantize_folder(const std::string& model, const std::string& out,
@@ -27,6 +38,7 @@ Result<QuantizeReport> quantize_folder(const std::string& model, const std::stri
   SUTRA_ASSIGN(const ModelPaths paths, find_model(model));
   SUTRA_ASSIGN(Sequences sequences, read_sequences(model, options));
   FolderOptions load;
+  load.load.leaves_from_bytes = kLargeMatrixBytes;
   load.overrides = options.overrides;
   SUTRA_ASSIGN(ModelWeights weights, load_model_weights(paths, load));
   SUTRA_ASSIGN(Companions companions, read_companions(paths, options.tokenizer_path));
@@ -35,7 +47,13 @@ Result<QuantizeReport> quantize_folder(const std::string& model, const std::stri
   SUTRA_TRY(create_folders(out));
   SUTRA_ASSIGN(AtomicFile file, AtomicFile::create(concat(out, "/", kWeightsName)));
   SUTRA_TRY(quantizer.begin(file));
+  std::vector<InputFile> sources;
+  for (const std::string& path : paths.weights) {
+    SUTRA_ASSIGN(InputFile source, InputFile::open(path));
+    sources.push_back(std::move(source));
+  }
   for (bool more = true; more;) {
+    SUTRA_TRY(give_wanted(sources, quantizer));
     SUTRA_ASSIGN(more, quantizer.step());
     if (!progress(quantizer)) return fail(ErrorCode::kCancelled, "quantising was stopped");
   }

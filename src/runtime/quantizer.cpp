@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/overloaded.h"
 #include "io/config.h"
+#include "io/zip.h"
 #include "model/blinkdl.h"
 #include "model/outer_names.h"
 #include "model/parameters.h"
@@ -16,6 +17,7 @@
 #include "quant/gptq.h"
 #include "quant/rtn.h"
 #include "runtime/published_model.h"
+#include "tensor/finite.h"
 
 namespace sutra {
 namespace {
@@ -24,6 +26,10 @@ constexpr std::string_view kWeight = ".weight";
 // Rows of a matrix that its error is measured on.
 constexpr size_t kMeasuredRows = 64;
 constexpr size_t kEmbeddingGroupSize = 32, kTiedGroupSize = 64;
+// Of a file that is wanted at once.
+constexpr uint64_t kWantedBytes = uint64_t{1} << 20;
+// Weights that are rounded at once: as integers they take a byte each. Rows are whole tiles of the kernels.
+constexpr size_t kRoundedWeights = size_t{1} << 22, kRoundedRows = 128;
 
 Result<Tensor> clone(const Tensor& source) {
   SUTRA_ASSIGN(Tensor copy, Tensor::create(source.dtype(), source.shape(), Contents::kUndefined));
@@ -31,25 +37,43 @@ Result<Tensor> clone(const Tensor& source) {
   return copy;
 }
 
-// Output error of what is written over the output; without statistics, of inputs of equal variance.
-double relative_error(const Q4Integers& quantised, std::span<const float> weights, const InputStatistics* input) {
-  const size_t n_in = quantised.n_cols;
-  const std::vector<size_t> rows = spread_rows(quantised.n_rows, kMeasuredRows);
-  std::vector<float> source(rows.size() * n_in), error(rows.size() * n_in);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    std::ranges::copy(weights.subspan(rows[i] * n_in, n_in), source.begin() + static_cast<std::ptrdiff_t>(i * n_in));
-    quantised.dequantize_row(rows[i], error.data() + i * n_in);
+// Output error of what is written over the output, of some rows; without statistics, of inputs of equal variance.
+class RelativeError {
+ public:
+  RelativeError(size_t n_rows, const InputStatistics* input)
+      : rows_(spread_rows(n_rows, kMeasuredRows)), input_(input) {}
+
+  // Rows from `first` on, which come one after the other: as they are written, and as they are [N, K].
+  void add(const Q4Integers& quantised, size_t first, std::span<const float> weights) {
+    const size_t n_in = quantised.n_cols;
+    for (; next_ < rows_.size() && rows_[next_] < first + quantised.n_rows; ++next_) {
+      const size_t row = rows_[next_] - first;
+      const auto source = weights.subspan(row * n_in, n_in);
+      source_.insert(source_.end(), source.begin(), source.end());
+      error_.resize(source_.size());
+      const std::span<float> error = std::span(error_).last(n_in);
+      quantised.dequantize_row(row, error.data());
+      for (size_t k = 0; k < n_in; ++k) error[k] -= source[k];
+    }
   }
-  for (size_t i = 0; i < error.size(); ++i) error[i] -= source[i];
-  const auto rms = [&](std::span<const float> values) {
-    if (input != nullptr) return std::sqrt(mean_square_output(values, *input));
+  [[nodiscard]] double value() const {
+    const double whole = rms(source_);
+    return whole > 0 ? rms(error_) / whole : 0;
+  }
+
+ private:
+  [[nodiscard]] double rms(std::span<const float> values) const {
+    if (input_ != nullptr) return std::sqrt(mean_square_output(values, *input_));
     double squares = 0;
     for (const float value : values) squares += double{value} * value;
     return std::sqrt(squares);
-  };
-  const double whole = rms(source);
-  return whole > 0 ? rms(error) / whole : 0;
-}
+  }
+
+  std::vector<size_t> rows_;
+  const InputStatistics* input_;
+  size_t next_ = 0;
+  std::vector<float> source_, error_;
+};
 
 // The name of what has this parameter.
 std::string module_of(const std::string& parameter) {
@@ -94,7 +118,11 @@ struct Quantizer::Stage {
     bool duo = false;
   };
 
-  std::vector<const Plan*> plans;                      // written in this stage
+  std::vector<const Plan*> plans;  // written in this stage
+  std::vector<const Plan*> loads;  // whose source is left in a file, but for those that are here
+  Tensor loading;                  // the last one's
+  uint64_t loaded_bytes = 0;
+  uint32_t crc32 = 0;
   std::map<std::string, Tensor, std::less<>> weights;  // of theirs, float32
   WeightMap part;                                      // the model's own
   std::unique_ptr<Model> model;
@@ -104,6 +132,7 @@ struct Quantizer::Stage {
   std::vector<ScaleGroup> groups;
   std::map<std::string, Scaled, std::less<>> scaled;
   std::map<std::string, double, std::less<>> errors_rtn;
+  std::vector<int32_t> embedded_ids;  // of the rows that the part's embedding has, sorted
   State state;
 };
 
@@ -160,7 +189,7 @@ Status Quantizer::make_plans() {
     plan.stage = parameter.layer ? *parameter.layer + 1 : is_before ? 0 : n_stages() - 1;
     // A tied embedding gets the head's scales.
     if (outer.tied && plans_.empty()) plan.stage = n_stages() - 1;
-    plan.bytes_before = source->bytes().size();
+    SUTRA_ASSIGN(plan.bytes_before, tensor_bytes(source->dtype(), source->shape()));
     plan.kept_dtype = kept_dtype(*source, parameter.is_matrix);
     const std::string linear = module_of(parameter.name);
     const Shape& shape = parameter.shape;
@@ -240,6 +269,10 @@ Status Quantizer::plan_files(Companions companions) {
   return {};
 }
 
+const Tensor* Quantizer::source_of(const Plan& plan) const {
+  return model_.weights.find(source_name(model_.weights, plan.name));
+}
+
 const Quantizer::Plan& Quantizer::plan_of(const std::string& linear) const {
   return *std::ranges::find(plans_, linear + std::string(kWeight), &Plan::name);
 }
@@ -260,8 +293,57 @@ Status Quantizer::begin(ByteSink& sink) {
   return begin_stage();
 }
 
+Quantizer::Wanted Quantizer::wanted() const {
+  if (!stage_ || stage_->loads.empty()) return {};
+  const TensorPlace& place = model_.places[*source_of(*stage_->loads.back())->place()];
+  const uint64_t left = place.n_bytes - stage_->loaded_bytes;
+  return {place.file, {place.offset + stage_->loaded_bytes, std::min(left, kWantedBytes)}};
+}
+
+// Whole elements: what is wanted is a power of two of bytes, or the rest.
+Status Quantizer::give(std::span<const std::byte> bytes) {
+  Stage& stage = *stage_;
+  const Plan& plan = *stage.loads.back();
+  const Tensor& source = *source_of(plan);
+  const TensorPlace& place = model_.places[*source.place()];
+  if (bytes.size() != wanted().range.size) {
+    return fail(ErrorCode::kTruncated, "tensor '", printable(plan.name),
+                "': the file became shorter after it was read");
+  }
+  const size_t element_bytes = dtype_bytes(source.dtype());
+  const size_t first = static_cast<size_t>(stage.loaded_bytes) / element_bytes;
+  SUTRA_ASSIGN(const Tensor wide, to_f32({source.dtype(), {bytes.size() / element_bytes}, bytes}));
+  if (const auto element = first_non_finite(wide.view())) {
+    return fail(ErrorCode::kNonFinite, "tensor '", printable(plan.name), "' is NaN or infinite at element ",
+                first + *element);
+  }
+  std::ranges::copy(wide.as<float>(), stage.loading.as<float>().subspan(first).begin());
+  stage.crc32 = crc32(stage.crc32, bytes);
+  stage.loaded_bytes += bytes.size();
+  if (stage.loaded_bytes < place.n_bytes) return {};
+  if (place.crc32 && *place.crc32 != stage.crc32) {
+    return fail(ErrorCode::kMalformed, "tensor '", printable(plan.name), "' has a wrong checksum");
+  }
+  stage.weights.emplace(plan.name, std::move(stage.loading));
+  stage.loads.pop_back();
+  return begin_load();
+}
+
+Status Quantizer::begin_load() {
+  Stage& stage = *stage_;
+  stage.loaded_bytes = 0;
+  stage.crc32 = 0;
+  if (stage.loads.empty()) return {};
+  const Plan& plan = *stage.loads.back();
+  if (source_of(plan)->shape().n_elements() != plan.shape.n_elements()) {
+    return wrong_shape(plan.name, concat("shape ", plan.shape.to_string()), source_of(plan)->shape());
+  }
+  SUTRA_ASSIGN(stage.loading, Tensor::create(Dtype::kF32, plan.shape, Contents::kUndefined));
+  return {};
+}
+
 Result<bool> Quantizer::step() {
-  SUTRA_ASSERT(writer_.has_value());
+  SUTRA_ASSERT(writer_.has_value() && wanted().range.size == 0);
   if (!tasks_.empty()) {
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
@@ -319,13 +401,21 @@ Status Quantizer::begin_stage() {
   stage_ = std::make_unique<Stage>();
   Stage& stage = *stage_;
   for (const Plan& plan : plans_) {
-    if (plan.stage != stage_index_) continue;
-    stage.plans.push_back(&plan);
-    if (!model_.weights.contains(source_name(model_.weights, plan.name))) continue;  // it is new
+    // A tied embedding is written with the head, but begins the streams.
+    const bool is_embedded = calibrates() && stage_index_ == 0 && &plan == &plans_.front();
+    if (plan.stage == stage_index_) stage.plans.push_back(&plan);
+    if (plan.stage != stage_index_ && !is_embedded) continue;
+    const Tensor* const source = source_of(plan);
+    if (source == nullptr) continue;  // it is new
+    if (source->place()) {
+      stage.loads.push_back(&plan);
+      continue;
+    }
     SUTRA_ASSIGN(Tensor values, published_values(model_.weights, plan.name));
     SUTRA_TRY(values.reshape(plan.shape));
     stage.weights.emplace(plan.name, std::move(values));
   }
+  SUTRA_TRY(begin_load());
   const auto add_task = [&](auto task) { tasks_.emplace_back(std::move(task)); };
   if (calibrates()) {
     stage.groups = groups_of(stage_index_);
@@ -345,17 +435,41 @@ Status Quantizer::begin_stage() {
   return {};
 }
 
-// The part of the model whose inputs are measured in this stage.
+// The rows that the calibration looks up, as an embedding of their own: the whole one is as large as several layers.
+Status Quantizer::build_embeddings() {
+  Stage& stage = *stage_;
+  const Plan& plan = plans_.front();
+  auto node = stage.weights.extract(plan.name);
+  for (const std::vector<int32_t>& ids : sequences_) {
+    stage.embedded_ids.insert(stage.embedded_ids.end(), ids.begin(), ids.end());
+    std::ranges::sort(stage.embedded_ids);
+    const auto twice = std::ranges::unique(stage.embedded_ids);
+    stage.embedded_ids.erase(twice.begin(), twice.end());
+  }
+  const size_t n_embd = model_.config.n_embd();
+  const std::span<const float> all = node.mapped().as<float>();
+  SUTRA_ASSIGN(Tensor rows, Tensor::create(Dtype::kF32, {stage.embedded_ids.size(), n_embd}, Contents::kUndefined));
+  for (size_t i = 0; i < stage.embedded_ids.size(); ++i) {
+    const auto row = all.subspan(static_cast<size_t>(stage.embedded_ids[i]) * n_embd, n_embd);
+    std::ranges::copy(row, rows.as<float>().subspan(i * n_embd).begin());
+  }
+  if (plan.stage == stage_index_) stage.weights.insert(std::move(node));
+  return stage.part.insert(source_name(model_.weights, plan.name), std::move(rows));
+}
+
+// The part of the model whose inputs are measured in this stage. Of the head the norm before it does.
 Status Quantizer::build_part() {
   Stage& stage = *stage_;
   const size_t n_layer = model_.config.n_layer();
-  for (const Plan& plan : plans_) {
-    const bool is_embedded = stage_index_ == 0 && &plan == &plans_.front();
-    const std::string source = source_name(model_.weights, plan.name);
-    const Tensor* const tensor = model_.weights.find(source);
-    if ((plan.stage != stage_index_ && !is_embedded) || tensor == nullptr) continue;
-    SUTRA_ASSIGN(Tensor copy, clone(*tensor));
-    SUTRA_TRY(stage.part.insert(source, std::move(copy)));
+  const OuterNames outer = outer_names(model_.config);
+  if (stage_index_ == 0) SUTRA_TRY(build_embeddings());
+  for (const Plan* plan : stage.plans) {
+    const Tensor* const tensor = source_of(*plan);
+    const std::string module = module_of(plan->name);
+    if (tensor == nullptr || module == outer.embeddings || module == outer.head) continue;
+    SUTRA_ASSIGN(Tensor copy, clone(tensor->place() ? stage.weights.find(plan->name)->second : *tensor));
+    SUTRA_TRY(copy.reshape(tensor->shape()));
+    SUTRA_TRY(stage.part.insert(source_name(model_.weights, plan->name), std::move(copy)));
   }
   const bool has_blinkdl_layers =
       std::visit(Overloaded{[](const auto&) { return false; }, [](const Rwkv4Config&) { return true; },
@@ -369,13 +483,18 @@ Status Quantizer::build_part() {
   options.part.first_layer = is_end ? n_layer : stage_index_ - 1;
   options.part.last_layer = is_end ? n_layer : stage_index_;
   options.part.embeddings = stage_index_ == 0;
-  options.part.head = is_head(stage_index_);
+  options.part.last_norm = is_head(stage_index_);
+  options.part.head = false;
   for (const Plan* plan : stage.plans) {
-    if (stage_index_ > 0 && !plan->linear.empty()) stage.taps.emplace(plan->linear, InputTap());
+    if (!is_end && !plan->linear.empty()) stage.taps.emplace(plan->linear, InputTap());
   }
   options.taps = &stage.taps;
   options.max_tap_tokens = kChunkTokens;
-  SUTRA_ASSIGN(stage.model, build_model(model_.config, stage.part, options));
+  ModelConfig config = model_.config;
+  if (stage_index_ == 0) {
+    std::visit([&](auto& own) { own.vocab_size = stage.embedded_ids.size(); }, config.architecture);
+  }
+  SUTRA_ASSIGN(stage.model, build_model(config, stage.part, options));
   SUTRA_ASSIGN(stage.workspace, stage.model->create_workspace(kChunkTokens));
   const size_t n_streams = stage.model->stream(stage.workspace, 1).size();
   if (stage_index_ > 0 && streams_.size() != n_streams) {
@@ -389,11 +508,16 @@ Status Quantizer::build_part() {
 Status Quantizer::embed_sequence(size_t index) {
   Stage& stage = *stage_;
   const size_t n_embd = model_.config.n_embd();
-  const std::span<const int32_t> ids = sequences_[index];
+  std::vector<int32_t> rows;
+  for (const int32_t id : sequences_[index]) {
+    const auto found = std::ranges::lower_bound(stage.embedded_ids, id);
+    rows.push_back(static_cast<int32_t>(found - stage.embedded_ids.begin()));
+  }
+  const std::span<const int32_t> ids = rows;
   if (streams_.empty()) {
     for (size_t i = 0; i < stage.model->stream(stage.workspace, 1).size(); ++i) {
-      SUTRA_ASSIGN(HalfRows rows, HalfRows::create(first_rows_.back() + sequences_.back().size(), n_embd));
-      streams_.push_back(std::move(rows));
+      SUTRA_ASSIGN(HalfRows stream, HalfRows::create(first_rows_.back() + sequences_.back().size(), n_embd));
+      streams_.push_back(std::move(stream));
     }
   }
   for (size_t first = 0; first < ids.size(); first += kChunkTokens) {
@@ -410,7 +534,7 @@ Status Quantizer::embed_sequence(size_t index) {
 Status Quantizer::run_sequence(size_t index) {
   Stage& stage = *stage_;
   const size_t n_embd = model_.config.n_embd(), n_tokens = sequences_[index].size();
-  std::vector<float> logits(is_head(stage_index_) ? model_.config.vocab_size() : 0);
+  std::vector<float> head_input(n_embd);
   stage.state.reset(stage.model->state_layout());
   for (size_t first = 0; first < n_tokens; first += kChunkTokens) {
     const size_t n = std::min(kChunkTokens, n_tokens - first);
@@ -425,8 +549,9 @@ Status Quantizer::run_sequence(size_t index) {
     };
     for_rows([](const HalfRows& rows, size_t at, std::span<float> values) { rows.get(at, values); });
     if (is_head(stage_index_)) {
-      // It sees the last token of each chunk: it costs as much as several layers.
-      stage.model->head(n, LogitsWanted::kLast, stage.workspace, *pool_, logits);
+      const OuterNames outer = outer_names(model_.config);
+      stage.model->head_input(n, LogitsWanted::kLast, stage.workspace, *pool_, head_input);
+      SUTRA_TRY(add_input(std::string(outer.tied ? outer.embeddings : outer.head), head_input));
     } else {
       SUTRA_TRY(stage.state.reserve(stage.model->state_layout(), n));
       stage.model->run_layers(stage.state, n, stage.workspace, *pool_);
@@ -440,20 +565,27 @@ Status Quantizer::run_sequence(size_t index) {
 
 // What came into the linears with the last chunk.
 Status Quantizer::measure_inputs() {
-  Stage& stage = *stage_;
-  for (auto& [name, tap] : stage.taps) {
+  for (auto& [name, tap] : stage_->taps) {
+    const size_t n_in = static_cast<size_t>(plan_of(name).shape[1]);
     if (tap.n_tokens == 0) continue;
-    const auto n_in = static_cast<size_t>(plan_of(name).shape[1]);
-    auto found = stage.inputs.find(name);
-    if (found == stage.inputs.end()) {
-      const uint64_t n_rows = report_.n_calibration_tokens / (is_head(stage_index_) ? kChunkTokens : 1);
-      SUTRA_ASSIGN(InputStatistics input, InputStatistics::create(n_in, n_rows));
-      found = stage.inputs.emplace(name, std::move(input)).first;
-    }
-    const Status added = found->second.add(std::span<const float>(tap.rows).first(tap.n_tokens * n_in), *pool_);
-    if (!added) return fail(added.error().code, name, ": ", added.error().message);
+    SUTRA_TRY(add_input(name, std::span<const float>(tap.rows).first(tap.n_tokens * n_in)));
     tap.n_tokens = 0;
   }
+  return {};
+}
+
+// rows [T, K]
+Status Quantizer::add_input(const std::string& linear, std::span<const float> rows) {
+  Stage& stage = *stage_;
+  auto found = stage.inputs.find(linear);
+  if (found == stage.inputs.end()) {
+    const auto n_in = static_cast<size_t>(plan_of(linear).shape[1]);
+    const uint64_t n_rows = report_.n_calibration_tokens / (is_head(stage_index_) ? kChunkTokens : 1);
+    SUTRA_ASSIGN(InputStatistics input, InputStatistics::create(n_in, n_rows));
+    found = stage.inputs.emplace(linear, std::move(input)).first;
+  }
+  const Status added = found->second.add(rows, *pool_);
+  if (!added) return fail(added.error().code, linear, ": ", added.error().message);
   return {};
 }
 
@@ -476,6 +608,7 @@ Status Quantizer::drop_part() {
   Stage& stage = *stage_;
   stage.model.reset();
   stage.part = WeightMap();
+  if (is_head(stage_index_)) streams_.clear();
   for (const Plan* plan : stage.plans) {
     const InputStatistics* const input = plan->linear.empty() ? nullptr : input_of(plan->linear);
     if (input == nullptr) continue;
@@ -487,7 +620,9 @@ Status Quantizer::drop_part() {
       rows.insert(rows.end(), source.begin(), source.end());
     }
     const size_t n_rows = rows.size() / n_in;
-    stage.errors_rtn[plan->linear] = relative_error(quantize_rtn(rows, n_rows, n_in, plan->format), rows, input);
+    RelativeError error(n_rows, input);
+    error.add(quantize_rtn(rows, n_rows, n_in, plan->format), 0, rows);
+    stage.errors_rtn[plan->linear] = error.value();
   }
   return {};
 }
@@ -519,15 +654,25 @@ Status Quantizer::quantize(const Plan& plan) {
   const auto n_out = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
   const Tensor wide = std::move(stage.weights.extract(plan.name).mapped());
   const InputStatistics* const input = input_of(plan.linear);
-  const CalibratedMatrix matrix{wide.as<float>(), n_out, input};
-  SUTRA_TRY(check_scale_range(matrix.weights, plan.format, plan.written_name));
+  const std::span<const float> weights = wide.as<float>();
+  SUTRA_TRY(check_scale_range(weights, plan.format, plan.written_name));
+  SUTRA_ASSIGN(AwqTensors packed, create_awq(n_out, n_in, plan.format.group_size, file_bits()));
+  const size_t n_at_once = std::max(kRoundedRows, kRoundedWeights / n_in / kRoundedRows * kRoundedRows);
+  RelativeError error(n_out, input);
   std::vector<float> limits;
-  // With 255 steps nothing is gained by cutting.
-  if (calibrates() && plan.format.bits < 8) limits = search_limits(matrix, plan.format, *pool_);
-  const Q4Integers quantised = input != nullptr
-                                   ? quantize_gptq(matrix, plan.format, limits, *pool_)
-                                   : quantize_rtn(matrix.weights, n_out, n_in, plan.format, limits, pool_.get());
-  SUTRA_ASSIGN(AwqTensors packed, to_awq(quantised));
+  for (size_t first = 0; first < n_out; first += n_at_once) {
+    const size_t n = std::min(n_at_once, n_out - first);
+    const CalibratedMatrix rows{weights.subspan(first * n_in, n * n_in), n, input};
+    std::vector<float> own_limits;
+    // With 255 steps nothing is gained by cutting.
+    if (calibrates() && plan.format.bits < 8) own_limits = search_limits(rows, plan.format, *pool_);
+    const Q4Integers quantised = input != nullptr
+                                     ? quantize_gptq(rows, plan.format, own_limits, *pool_)
+                                     : quantize_rtn(rows.weights, n, n_in, plan.format, own_limits, pool_.get());
+    pack_awq(quantised, first, packed);
+    error.add(quantised, first, rows.weights);
+    limits.insert(limits.end(), own_limits.begin(), own_limits.end());
+  }
 
   QuantizedTensor report;
   report.name = plan.written_name;
@@ -535,7 +680,7 @@ Status Quantizer::quantize(const Plan& plan) {
   report.bytes_after = packed.qweight.bytes().size() + packed.qzeros.bytes().size() + packed.scales.bytes().size();
   report.bits = plan.format.bits;
   report.group_size = plan.format.group_size;
-  report.error = relative_error(quantised, wide.as<float>(), input);
+  report.error = error.value();
   const auto error_rtn = stage.errors_rtn.find(plan.linear);
   report.error_rtn = error_rtn != stage.errors_rtn.end() ? error_rtn->second : report.error;
   if (const auto scaled = stage.scaled.find(plan.linear); scaled != stage.scaled.end()) {

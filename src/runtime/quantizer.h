@@ -62,7 +62,8 @@ struct QuantizeReport {
 
 class Quantizer {
  public:
-  // `model` is of a loader with LoadOptions::weights_only; `sequences` are empty for kRtn. kInvalidArgument: the model is
+  // `model` is of a loader with LoadOptions::weights_only, and matrices may be left in its files; `sequences` are empty
+  // for kRtn. kInvalidArgument: the model is
   // quantised already, an id outside of the vocabulary, bits or a group size other than those above, no sequences where the
   // method needs them.
   // kNotFound: a tensor is missing.
@@ -75,8 +76,16 @@ class Quantizer {
   [[nodiscard]] const std::vector<NamedText>& files_beside() const { return files_beside_; }
   // The weights' file: its header goes to `sink`, which must outlive the work.
   Status begin(ByteSink& sink);
+  // Of the matrices that were left in their files: what is to be given before the next step(); of size 0 when nothing is.
+  struct Wanted {
+    size_t file = 0;  // in the order in which they were read
+    ByteRange range;
+  };
+  [[nodiscard]] Wanted wanted() const;
+  // All of it. kTruncated: fewer bytes. kNonFinite; kMalformed: the file has another checksum for them.
+  Status give(std::span<const std::byte> bytes);
   // A piece of the work, and what of the file is ready; true while there is more. kNonFinite: a weight or an activation is
-  // NaN or infinite. Precondition: begun.
+  // NaN or infinite. Precondition: begun, and nothing is wanted.
   Result<bool> step();
   // Whether a checkpoint can be written now, or one be gone on from: nothing of a stage was done yet.
   [[nodiscard]] bool is_between_stages() const { return tasks_.size() == n_stage_tasks_; }
@@ -127,6 +136,8 @@ class Quantizer {
   // 3 bits lie in the layout of 4.
   [[nodiscard]] int file_bits() const { return options_.bits == 8 ? 8 : 4; }
   [[nodiscard]] const Plan& plan_of(const std::string& linear) const;
+  // Of the tensor that it is made of; null for what is new.
+  [[nodiscard]] const Tensor* source_of(const Plan& plan) const;
 
   // The stages: embeddings, each layer, head.
   [[nodiscard]] size_t n_stages() const { return model_.config.n_layer() + 2; }
@@ -136,10 +147,13 @@ class Quantizer {
   Status skip_to(size_t stage);
   Status begin_stage();
   Status end_stage();
+  Status begin_load();
   Status build_part();
+  Status build_embeddings();
   Status embed_sequence(size_t index);
   Status run_sequence(size_t index);
   Status measure_inputs();
+  Status add_input(const std::string& linear, std::span<const float> rows);
   Status drop_part();
   Status search_group(size_t index);
   Status quantize(const Plan& plan);

@@ -40,7 +40,9 @@ void Quantizer::take_fingerprint() {
     const Tensor* const tensor = model_.weights.find(name);
     if (tensor == nullptr) continue;
     update(hash, concat(name, "\n", dtype_name(tensor->dtype()), tensor->shape().to_string(), "\n"));
-    hash.update(tensor->bytes().first(std::min(kHashedTensorBytes, tensor->bytes().size())));
+    const std::span<const std::byte> bytes =
+        tensor->place() ? std::span<const std::byte>(model_.places[*tensor->place()].head) : tensor->bytes();
+    hash.update(bytes.first(std::min(kHashedTensorBytes, bytes.size())));
   }
   for (const std::vector<int32_t>& ids : sequences_) {
     update(hash, concat(ids.size(), "\n"));

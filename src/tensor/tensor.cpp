@@ -69,6 +69,14 @@ Result<Tensor> Tensor::create(Dtype dtype, const Shape& shape, Contents contents
   return tensor;
 }
 
+Tensor Tensor::elsewhere(Dtype dtype, const Shape& shape, size_t place) {
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.shape_ = shape;
+  tensor.place_ = place;
+  return tensor;
+}
+
 Status Tensor::reshape(const Shape& shape) {
   if (shape.n_elements() != shape_.n_elements()) {
     return fail(ErrorCode::kShapeMismatch, "expected ", shape.n_elements(), " elements for shape ", shape.to_string(),

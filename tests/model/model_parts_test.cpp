@@ -88,9 +88,10 @@ void check_layer_by_layer(const std::string& path) {
   const size_t vocab_size = load_weights(path).config.vocab_size();
   const auto whole = build_whole(path);
   std::vector<std::unique_ptr<Model>> parts;
-  parts.push_back(build_part(path, {0, 0, true, false}));
-  for (size_t layer = 0; layer < n_layer; ++layer) parts.push_back(build_part(path, {layer, layer + 1, false, false}));
-  parts.push_back(build_part(path, {n_layer, SIZE_MAX, false, true}));
+  parts.push_back(build_part(path, {0, 0, true, false, false}));
+  for (size_t layer = 0; layer < n_layer; ++layer)
+    parts.push_back(build_part(path, {layer, layer + 1, false, false, false}));
+  parts.push_back(build_part(path, {n_layer, SIZE_MAX, false, true, true}));
 
   std::vector<Workspace> workspaces;
   for (const auto& part : parts) workspaces.push_back(value_of(part->create_workspace(kChunks[0])));
@@ -147,7 +148,7 @@ void check_taps(const std::string& path, size_t layer, const std::vector<std::st
   options.max_tap_tokens = kTokens;
   options.part = {0, layer, true, false};
   const auto before = build_whole(path, options);
-  options.part = {layer, layer + 1, false, false};
+  options.part = {layer, layer + 1, false, false, false};
   const auto model = build_whole(path, options);
 
   ThreadPool pool(2);

@@ -8,10 +8,12 @@
 #include <tuple>
 
 #include "model/parameters.h"
+#include "runtime/convert_folder.h"
 #include "runtime/init_folder.h"
 #include "runtime/quantize_folder.h"
 #include "runtime/quantizer_checkpoint.h"
 #include "runtime/session.h"
+#include "support/files.h"
 #include "support/golden.h"
 #include "support/random.h"
 #include "support/temporary_folder.h"
@@ -303,6 +305,91 @@ TEST_CASE("rows in two bytes keep eleven bits whatever their size") {
     rows.get(static_cast<size_t>(row), got);
     for (size_t i = 0; i < 4; ++i) CHECK(std::fabs(got[i] - (*expected)[i]) <= std::fabs((*expected)[0]) * 0x1p-11f);
   }
+}
+
+namespace {
+
+// Quantises weights whose matrices of more than 4 KiB stay in the file, given when they are asked for.
+std::vector<std::byte> quantised_in_places(const std::string& model) {
+  FolderOptions options;
+  options.load.leaves_from_bytes = kHeadBytes + 1;
+  const ModelPaths paths = value_of(find_model(model));
+  std::vector<std::vector<std::byte>> files;
+  for (const std::string& path : paths.weights) files.push_back(test::read_bytes(path));
+  ModelWeights weights = value_of(load_model_weights(paths, options));
+  CHECK(weights.places.size() >= weights.config.n_layer());
+  Quantizer quantizer =
+      value_of(Quantizer::create(std::move(weights), Companions(), random_sequences(), {Method::kAwq, 4, 32}, 2));
+  MemorySink sink;
+  test::require_ok(quantizer.begin(sink));
+  do {
+    for (auto wanted = quantizer.wanted(); wanted.range.size > 0; wanted = quantizer.wanted()) {
+      const std::span<const std::byte> file = files[wanted.file];
+      test::require_ok(quantizer.give(
+          file.subspan(static_cast<size_t>(wanted.range.offset), static_cast<size_t>(wanted.range.size))));
+    }
+  } while (value_of(quantizer.step()));
+  return {sink.bytes().begin(), sink.bytes().end()};
+}
+
+std::vector<std::byte> quantised_at_once(const std::string& model) {
+  Quantizer quantizer = value_of(make(model, Method::kAwq, random_sequences()));
+  MemorySink sink;
+  test::require_ok(quantizer.begin(sink));
+  while (value_of(quantizer.step())) continue;
+  return {sink.bytes().begin(), sink.bytes().end()};
+}
+
+}  // namespace
+
+TEST_CASE("matrices that stay in their files until their turn make the same model") {
+  for (const std::string_view config : kConfigs) {
+    CAPTURE(config);
+    const test::TemporaryFolder folder;
+    const std::string model = fresh_model(folder, config);
+    CHECK(quantised_in_places(model) == quantised_at_once(model));
+    ConvertFolderOptions options;
+    options.convert.format = ConvertOptions::Format::kGguf;
+    const std::string gguf = folder.file("model.gguf");
+    // Some architectures have no place in one.
+    if (!convert_folder(model, gguf, options, [](size_t, size_t) { return true; })) continue;
+    CHECK(quantised_in_places(gguf) == quantised_at_once(gguf));
+  }
+}
+
+TEST_CASE("matrices that stay in files of torch.save make the same model") {
+  for (const std::string_view name :
+       {"rwkv4/model_blinkdl.pth", "rwkv5/model.pth", "rwkv6-h64/model.pth", "rwkv7/model.pth"}) {
+    CAPTURE(name);
+    const auto path = test::shared_path(concat("golden/models/", name));
+    if (!path) SKIP("needs the shared models");
+    CHECK(quantised_in_places(*path) == quantised_at_once(*path));
+  }
+}
+
+TEST_CASE("a file that is not what it was when the matrices were left in it ends the work") {
+  const auto path = test::shared_path("golden/models/rwkv7/model.pth");
+  if (!path) SKIP("needs the shared models");
+  const std::vector<std::byte> file = test::read_bytes(*path);
+  FolderOptions options;
+  options.load.leaves_from_bytes = kHeadBytes + 1;
+  const auto error_of = [&](auto change) {
+    ModelWeights weights = value_of(load_model_weights(value_of(find_model(*path)), options));
+    Quantizer quantizer = value_of(Quantizer::create(std::move(weights), Companions(), {}, {Method::kRtn, 4, 32}, 1));
+    MemorySink sink;
+    test::require_ok(quantizer.begin(sink));
+    for (;;) {
+      const ByteRange range = quantizer.wanted().range;
+      REQUIRE(range.size > 0);
+      const auto begin = file.begin() + static_cast<std::ptrdiff_t>(range.offset);
+      std::vector<std::byte> bytes(begin, begin + static_cast<std::ptrdiff_t>(range.size));
+      change(bytes);
+      if (const Status given = quantizer.give(bytes); !given) return given.error().code;
+    }
+  };
+  CHECK(error_of([](auto& bytes) { bytes.pop_back(); }) == ErrorCode::kTruncated);
+  CHECK(error_of([](auto& bytes) { bytes[1] ^= std::byte{1}; }) == ErrorCode::kMalformed);
+  CHECK(error_of([](auto& bytes) { std::ranges::fill(bytes, std::byte{0xff}); }) == ErrorCode::kNonFinite);
 }
 
 TEST_CASE("a quantizer may be moved while it works") {
