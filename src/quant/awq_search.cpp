@@ -206,8 +206,9 @@ std::vector<float> mean_weights(std::span<const CalibratedMatrix> matrices, size
   std::vector<double> sums(n_in);
   size_t n_rows = 0;
   for (const CalibratedMatrix& matrix : matrices) {
-    n_rows += matrix.n_out;
-    for (size_t row = 0; row < matrix.n_out; ++row) {
+    const std::vector<size_t> rows = spread_rows(matrix.n_out, kSearchedRows);
+    n_rows += rows.size();
+    for (const size_t row : rows) {
       const std::span<const float> weights = matrix.weights.subspan(row * n_in, n_in);
       for (size_t first = 0; first < n_in; first += group_size) {
         const size_t last = std::min(n_in, first + group_size);

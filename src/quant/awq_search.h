@@ -28,6 +28,8 @@ struct CalibratedMatrix {
 };
 
 inline constexpr size_t kScaleSteps = 20;
+// A multiple of what the searches look at: on so many rows of a matrix, evenly spaced, they find what they find on all.
+inline constexpr size_t kSearchedRows = 8192;
 
 struct ScaleChoice {
   size_t step = 0;  // of r = step / 20
@@ -40,7 +42,7 @@ struct ScaleChoice {
 
 // The scales of one candidate. x_mean, w_mean [K].
 std::vector<float> scale_candidate(std::span<const float> x_mean, std::span<const float> w_mean, size_t step, bool duo);
-// w̄ over the rows of all matrices, which have n_in columns.
+// w̄ over the rows of all matrices, which have n_in columns; of each matrix at most kSearchedRows, evenly spaced.
 std::vector<float> mean_weights(std::span<const CalibratedMatrix> matrices, size_t n_in, size_t group_size);
 
 // Indices of at most max_rows of n rows, evenly spaced.

@@ -89,7 +89,7 @@ Status check_scale_range(std::span<const float> weights, const RoundingFormat& f
               ", whose scales 16 bits do not hold");
 }
 
-double share_cut(std::span<const float> limits, std::span<const float> weights, size_t n_in, size_t group_size) {
+size_t count_cut(std::span<const float> limits, std::span<const float> weights, size_t n_in, size_t group_size) {
   if (limits.empty()) return 0;
   size_t n_cut = 0, index = 0;
   for (size_t row = 0; row * n_in < weights.size(); ++row) {
@@ -101,7 +101,12 @@ double share_cut(std::span<const float> limits, std::span<const float> weights, 
       if (limits[index++] < largest) ++n_cut;
     }
   }
-  return static_cast<double>(n_cut) / static_cast<double>(limits.size());
+  return n_cut;
+}
+
+// A multiple of the kernels' tiles.
+size_t rows_at_once(size_t n_in) {
+  return std::max(kRoundedRows, kRoundedWeights / n_in / kRoundedRows * kRoundedRows);
 }
 
 Dtype kept_dtype(const Tensor& source, bool is_matrix) {
@@ -118,11 +123,17 @@ struct Quantizer::Stage {
     bool duo = false;
   };
 
+  // A matrix on its way into the file.
+  struct Rounding {
+    AwqTensors packed;
+    RelativeError error;
+    size_t n_cut = 0, n_groups = 0;
+  };
+
   std::vector<const Plan*> plans;  // written in this stage
-  std::vector<const Plan*> loads;  // whose source is left in a file, but for those that are here
-  Tensor loading;                  // the last one's
+  Tensor rows;                     // of the next task, of whose source so many bytes are there
   uint64_t loaded_bytes = 0;
-  uint32_t crc32 = 0;
+  uint32_t crc32 = 0;                                  // of the matrix up to there
   std::map<std::string, Tensor, std::less<>> weights;  // of theirs, float32
   WeightMap part;                                      // the model's own
   std::unique_ptr<Model> model;
@@ -133,6 +144,11 @@ struct Quantizer::Stage {
   std::map<std::string, Scaled, std::less<>> scaled;
   std::map<std::string, double, std::less<>> errors_rtn;
   std::vector<int32_t> embedded_ids;  // of the rows that the part's embedding has, sorted
+  Tensor embedded;                    // those rows
+  std::vector<size_t> searched_rows;  // of a head that is read in parts, which are in `weights`
+  std::map<std::string, std::vector<float>, std::less<>> column_scales;  // of its columns, once they were found
+  std::optional<Rounding> rounding;
+  Tensor kept;
   State state;
 };
 
@@ -294,51 +310,44 @@ Status Quantizer::begin(ByteSink& sink) {
 }
 
 Quantizer::Wanted Quantizer::wanted() const {
-  if (!stage_ || stage_->loads.empty()) return {};
-  const TensorPlace& place = model_.places[*source_of(*stage_->loads.back())->place()];
-  const uint64_t left = place.n_bytes - stage_->loaded_bytes;
-  return {place.file, {place.offset + stage_->loaded_bytes, std::min(left, kWantedBytes)}};
+  if (tasks_.empty() || !tasks_.front().rows) return {};
+  const SourceRows& rows = *tasks_.front().rows;
+  const TensorPlace& place = model_.places[*source_of(*rows.plan)->place()];
+  const uint64_t row_bytes = place.n_bytes / rows.plan->shape[0];
+  const uint64_t left = rows.n * row_bytes - stage_->loaded_bytes;
+  return {place.file, {place.offset + rows.first * row_bytes + stage_->loaded_bytes, std::min(left, kWantedBytes)}};
 }
 
 // Whole elements: what is wanted is a power of two of bytes, or the rest.
 Status Quantizer::give(std::span<const std::byte> bytes) {
   Stage& stage = *stage_;
-  const Plan& plan = *stage.loads.back();
+  const SourceRows& rows = *tasks_.front().rows;
+  const Plan& plan = *rows.plan;
   const Tensor& source = *source_of(plan);
   const TensorPlace& place = model_.places[*source.place()];
   if (bytes.size() != wanted().range.size) {
     return fail(ErrorCode::kTruncated, "tensor '", printable(plan.name),
                 "': the file became shorter after it was read");
   }
+  const auto n_in = static_cast<size_t>(plan.shape[1]);
+  if (stage.loaded_bytes == 0) {
+    SUTRA_ASSIGN(stage.rows, Tensor::create(Dtype::kF32, {rows.n, n_in}, Contents::kUndefined));
+    if (rows.first == 0) stage.crc32 = 0;
+  }
   const size_t element_bytes = dtype_bytes(source.dtype());
   const size_t first = static_cast<size_t>(stage.loaded_bytes) / element_bytes;
   SUTRA_ASSIGN(const Tensor wide, to_f32({source.dtype(), {bytes.size() / element_bytes}, bytes}));
   if (const auto element = first_non_finite(wide.view())) {
     return fail(ErrorCode::kNonFinite, "tensor '", printable(plan.name), "' is NaN or infinite at element ",
-                first + *element);
+                rows.first * n_in + first + *element);
   }
-  std::ranges::copy(wide.as<float>(), stage.loading.as<float>().subspan(first).begin());
+  std::ranges::copy(wide.as<float>(), stage.rows.as<float>().subspan(first).begin());
   stage.crc32 = crc32(stage.crc32, bytes);
   stage.loaded_bytes += bytes.size();
-  if (stage.loaded_bytes < place.n_bytes) return {};
-  if (place.crc32 && *place.crc32 != stage.crc32) {
+  const bool is_whole = rows.first + rows.n == plan.shape[0] && wanted().range.size == 0;
+  if (is_whole && place.crc32 && *place.crc32 != stage.crc32) {
     return fail(ErrorCode::kMalformed, "tensor '", printable(plan.name), "' has a wrong checksum");
   }
-  stage.weights.emplace(plan.name, std::move(stage.loading));
-  stage.loads.pop_back();
-  return begin_load();
-}
-
-Status Quantizer::begin_load() {
-  Stage& stage = *stage_;
-  stage.loaded_bytes = 0;
-  stage.crc32 = 0;
-  if (stage.loads.empty()) return {};
-  const Plan& plan = *stage.loads.back();
-  if (source_of(plan)->shape().n_elements() != plan.shape.n_elements()) {
-    return wrong_shape(plan.name, concat("shape ", plan.shape.to_string()), source_of(plan)->shape());
-  }
-  SUTRA_ASSIGN(stage.loading, Tensor::create(Dtype::kF32, plan.shape, Contents::kUndefined));
   return {};
 }
 
@@ -347,7 +356,8 @@ Result<bool> Quantizer::step() {
   if (!tasks_.empty()) {
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
-    SUTRA_TRY(task(*this));
+    stage_->loaded_bytes = 0;
+    SUTRA_TRY(task.run(*this));
   }
   if (!tasks_.empty()) return true;
   SUTRA_TRY(end_stage());
@@ -400,6 +410,7 @@ Status Quantizer::skip_to(size_t stage) {
 Status Quantizer::begin_stage() {
   stage_ = std::make_unique<Stage>();
   Stage& stage = *stage_;
+  const auto add_task = [&](auto run) { tasks_.push_back({std::move(run), std::nullopt}); };
   for (const Plan& plan : plans_) {
     // A tied embedding is written with the head, but begins the streams.
     const bool is_embedded = calibrates() && stage_index_ == 0 && &plan == &plans_.front();
@@ -408,15 +419,19 @@ Status Quantizer::begin_stage() {
     const Tensor* const source = source_of(plan);
     if (source == nullptr) continue;  // it is new
     if (source->place()) {
-      stage.loads.push_back(&plan);
+      if (source->shape() != plan.shape) return wrong_shape(plan.name, plan.shape.to_string(), source->shape());
+      if (!is_tall(plan)) {
+        tasks_.push_back({[&plan](Quantizer& q) { return q.take_matrix(plan); },
+                          SourceRows{&plan, 0, static_cast<size_t>(plan.shape[0])}});
+      } else if (calibrates() && (is_embedded || (is_head(stage_index_) && !plan.linear.empty()))) {
+        add_row_tasks(plan, [&plan](Quantizer& q, size_t first) { return q.look_at_rows(plan, first); });
+      }
       continue;
     }
     SUTRA_ASSIGN(Tensor values, published_values(model_.weights, plan.name));
     SUTRA_TRY(values.reshape(plan.shape));
     stage.weights.emplace(plan.name, std::move(values));
   }
-  SUTRA_TRY(begin_load());
-  const auto add_task = [&](auto task) { tasks_.emplace_back(std::move(task)); };
   if (calibrates()) {
     stage.groups = groups_of(stage_index_);
     add_task([](Quantizer& q) { return q.build_part(); });
@@ -429,32 +444,77 @@ Status Quantizer::begin_stage() {
     }
   }
   for (const Plan* plan : stage.plans) {
-    add_task([plan](Quantizer& q) { return plan->linear.empty() ? q.keep(*plan) : q.quantize(*plan); });
+    if (is_tall(*plan)) {
+      add_row_tasks(*plan, [plan](Quantizer& q, size_t first) { return q.write_rows(*plan, first); });
+    } else {
+      add_task([plan](Quantizer& q) { return plan->linear.empty() ? q.keep(*plan) : q.quantize(*plan); });
+    }
   }
   n_stage_tasks_ = tasks_.size();
   return {};
 }
 
-// The rows that the calibration looks up, as an embedding of their own: the whole one is as large as several layers.
-Status Quantizer::build_embeddings() {
+// Embeddings and heads that were left in their file: as large as several layers, they are never here as a whole.
+bool Quantizer::is_tall(const Plan& plan) const {
+  const OuterNames outer = outer_names(model_.config);
+  const std::string module = module_of(plan.name);
+  const Tensor* const source = source_of(plan);
+  return source != nullptr && source->place() && (module == outer.embeddings || module == outer.head);
+}
+
+void Quantizer::add_row_tasks(const Plan& plan, const std::function<Status(Quantizer&, size_t)>& run) {
+  const auto n_rows = static_cast<size_t>(plan.shape[0]);
+  const size_t n_at_once = rows_at_once(static_cast<size_t>(plan.shape[1]));
+  for (size_t first = 0; first < n_rows; first += n_at_once) {
+    tasks_.push_back({[run, first](Quantizer& q) { return run(q, first); },
+                      SourceRows{&plan, first, std::min(n_at_once, n_rows - first)}});
+  }
+}
+
+Status Quantizer::take_matrix(const Plan& plan) {
+  stage_->weights.emplace(plan.name, std::move(stage_->rows));
+  return {};
+}
+
+// Keeps rows of a tall matrix, `stage_->rows` from row `first` on: those that the calibration looks up, and those that the
+// head's scales are searched on.
+Status Quantizer::look_at_rows(const Plan& plan, size_t first) {
   Stage& stage = *stage_;
-  const Plan& plan = plans_.front();
-  auto node = stage.weights.extract(plan.name);
-  for (const std::vector<int32_t>& ids : sequences_) {
-    stage.embedded_ids.insert(stage.embedded_ids.end(), ids.begin(), ids.end());
-    std::ranges::sort(stage.embedded_ids);
-    const auto twice = std::ranges::unique(stage.embedded_ids);
-    stage.embedded_ids.erase(twice.begin(), twice.end());
+  const auto n_rows = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
+  if (stage_index_ == 0) return embed_rows(stage.rows, first);
+  if (first == 0) {
+    stage.searched_rows = spread_rows(n_rows, kSearchedRows);
+    SUTRA_ASSIGN(Tensor kept, Tensor::create(Dtype::kF32, {stage.searched_rows.size(), n_in}, Contents::kUndefined));
+    stage.weights.emplace(plan.name, std::move(kept));
   }
+  const std::span<float> kept = stage.weights.find(plan.name)->second.as<float>();
+  const std::span<const float> rows = std::as_const(stage.rows).as<float>();
+  const auto begin = std::ranges::lower_bound(stage.searched_rows, first);
+  for (auto row = begin; row != stage.searched_rows.end() && (*row - first) * n_in < rows.size(); ++row) {
+    const auto at = static_cast<size_t>(row - stage.searched_rows.begin());
+    std::ranges::copy(rows.subspan((*row - first) * n_in, n_in), kept.subspan(at * n_in).begin());
+  }
+  return {};
+}
+
+// Of the rows of the embedding from `first` on those that the calibration looks up.
+Status Quantizer::embed_rows(const Tensor& rows, size_t first) {
+  Stage& stage = *stage_;
   const size_t n_embd = model_.config.n_embd();
-  const std::span<const float> all = node.mapped().as<float>();
-  SUTRA_ASSIGN(Tensor rows, Tensor::create(Dtype::kF32, {stage.embedded_ids.size(), n_embd}, Contents::kUndefined));
-  for (size_t i = 0; i < stage.embedded_ids.size(); ++i) {
-    const auto row = all.subspan(static_cast<size_t>(stage.embedded_ids[i]) * n_embd, n_embd);
-    std::ranges::copy(row, rows.as<float>().subspan(i * n_embd).begin());
+  if (first == 0) {
+    std::set<int32_t> ids;
+    for (const std::vector<int32_t>& sequence : sequences_) ids.insert(sequence.begin(), sequence.end());
+    stage.embedded_ids.assign(ids.begin(), ids.end());
+    SUTRA_ASSIGN(stage.embedded, Tensor::create(Dtype::kF32, {ids.size(), n_embd}, Contents::kUndefined));
   }
-  if (plan.stage == stage_index_) stage.weights.insert(std::move(node));
-  return stage.part.insert(source_name(model_.weights, plan.name), std::move(rows));
+  const std::span<const float> values = rows.as<float>();
+  const auto begin = std::ranges::lower_bound(stage.embedded_ids, static_cast<int32_t>(first));
+  for (auto id = begin; id != stage.embedded_ids.end(); ++id) {
+    const size_t row = static_cast<size_t>(*id) - first, at = static_cast<size_t>(id - stage.embedded_ids.begin());
+    if (row * n_embd >= values.size()) break;
+    std::ranges::copy(values.subspan(row * n_embd, n_embd), stage.embedded.as<float>().subspan(at * n_embd).begin());
+  }
+  return {};
 }
 
 // The part of the model whose inputs are measured in this stage. Of the head the norm before it does.
@@ -462,7 +522,15 @@ Status Quantizer::build_part() {
   Stage& stage = *stage_;
   const size_t n_layer = model_.config.n_layer();
   const OuterNames outer = outer_names(model_.config);
-  if (stage_index_ == 0) SUTRA_TRY(build_embeddings());
+  if (stage_index_ == 0) {
+    // The rows that are looked up, as an embedding of their own.
+    const Plan& plan = plans_.front();
+    if (const auto whole = stage.weights.find(plan.name); whole != stage.weights.end()) {
+      SUTRA_TRY(embed_rows(whole->second, 0));
+      if (plan.stage != stage_index_) stage.weights.erase(whole);
+    }
+    SUTRA_TRY(stage.part.insert(source_name(model_.weights, plan.name), std::move(stage.embedded)));
+  }
   for (const Plan* plan : stage.plans) {
     const Tensor* const tensor = source_of(*plan);
     const std::string module = module_of(plan->name);
@@ -612,8 +680,9 @@ Status Quantizer::drop_part() {
   for (const Plan* plan : stage.plans) {
     const InputStatistics* const input = plan->linear.empty() ? nullptr : input_of(plan->linear);
     if (input == nullptr) continue;
-    const auto n_out = static_cast<size_t>(plan->shape[0]), n_in = static_cast<size_t>(plan->shape[1]);
-    const std::span<const float> weights = stage.weights.find(plan->name)->second.as<float>();
+    const Tensor& matrix = stage.weights.find(plan->name)->second;  // of a tall one some rows
+    const auto n_out = static_cast<size_t>(matrix.shape()[0]), n_in = static_cast<size_t>(matrix.shape()[1]);
+    const std::span<const float> weights = matrix.as<float>();
     std::vector<float> rows;
     for (const size_t row : spread_rows(n_out, kMeasuredRows)) {
       const auto source = weights.subspan(row * n_in, n_in);
@@ -640,6 +709,7 @@ Status Quantizer::search_group(size_t index) {
   const ScaleChoice choice = search_scales(matrices, group.tied, plan_of(group.linears.front()).format, *pool_);
   for (const std::string& linear : group.linears) stage.scaled[linear] = {choice.ratio(), choice.duo};
   SUTRA_TRY(apply_scales(group, choice.s, stage.weights));
+  if (is_head(stage_index_)) stage.column_scales[group.linears.front() + std::string(kWeight)] = choice.s;
   // Each input once, whoever shares it.
   std::set<const InputStatistics*> inputs;
   for (const CalibratedMatrix& matrix : matrices) inputs.insert(matrix.input);
@@ -650,44 +720,72 @@ Status Quantizer::search_group(size_t index) {
 }
 
 Status Quantizer::quantize(const Plan& plan) {
+  const auto n_out = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
+  const Tensor wide = std::move(stage_->weights.extract(plan.name).mapped());
+  for (size_t first = 0; first < n_out; first += rows_at_once(n_in)) {
+    const size_t n = std::min(rows_at_once(n_in), n_out - first);
+    SUTRA_TRY(round_rows(plan, first, wide.as<float>().subspan(first * n_in, n * n_in)));
+  }
+  return {};
+}
+
+// The next rows of a tall matrix, from `first` on.
+Status Quantizer::write_rows(const Plan& plan, size_t first) {
+  Stage& stage = *stage_;
+  stage.weights.erase(plan.name);
+  if (plan.linear.empty()) return keep_rows(plan, first);
+  const std::span<float> rows = stage.rows.as<float>();
+  if (const auto scales = stage.column_scales.find(plan.name); scales != stage.column_scales.end()) {
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] *= scales->second[i % scales->second.size()];
+  }
+  return round_rows(plan, first, rows);
+}
+
+// Rows of a matrix from `first` on, which come one after the other; with the last ones it goes into the file.
+Status Quantizer::round_rows(const Plan& plan, size_t first, std::span<const float> weights) {
   Stage& stage = *stage_;
   const auto n_out = static_cast<size_t>(plan.shape[0]), n_in = static_cast<size_t>(plan.shape[1]);
-  const Tensor wide = std::move(stage.weights.extract(plan.name).mapped());
+  const size_t n_rows = weights.size() / n_in;
   const InputStatistics* const input = input_of(plan.linear);
-  const std::span<const float> weights = wide.as<float>();
   SUTRA_TRY(check_scale_range(weights, plan.format, plan.written_name));
-  SUTRA_ASSIGN(AwqTensors packed, create_awq(n_out, n_in, plan.format.group_size, file_bits()));
-  const size_t n_at_once = std::max(kRoundedRows, kRoundedWeights / n_in / kRoundedRows * kRoundedRows);
-  RelativeError error(n_out, input);
-  std::vector<float> limits;
-  for (size_t first = 0; first < n_out; first += n_at_once) {
-    const size_t n = std::min(n_at_once, n_out - first);
-    const CalibratedMatrix rows{weights.subspan(first * n_in, n * n_in), n, input};
-    std::vector<float> own_limits;
-    // With 255 steps nothing is gained by cutting.
-    if (calibrates() && plan.format.bits < 8) own_limits = search_limits(rows, plan.format, *pool_);
-    const Q4Integers quantised = input != nullptr
-                                     ? quantize_gptq(rows, plan.format, own_limits, *pool_)
-                                     : quantize_rtn(rows.weights, n, n_in, plan.format, own_limits, pool_.get());
-    pack_awq(quantised, first, packed);
-    error.add(quantised, first, rows.weights);
-    limits.insert(limits.end(), own_limits.begin(), own_limits.end());
+  if (first == 0) {
+    SUTRA_ASSIGN(AwqTensors packed, create_awq(n_out, n_in, plan.format.group_size, file_bits()));
+    stage.rounding = Stage::Rounding{std::move(packed), RelativeError(n_out, input)};
   }
+  Stage::Rounding& rounding = *stage.rounding;
+  const CalibratedMatrix rows{weights, n_rows, input};
+  std::vector<float> limits;
+  // With 255 steps nothing is gained by cutting.
+  if (calibrates() && plan.format.bits < 8) limits = search_limits(rows, plan.format, *pool_);
+  const Q4Integers quantised = input != nullptr ? quantize_gptq(rows, plan.format, limits, *pool_)
+                                                : quantize_rtn(weights, n_rows, n_in, plan.format, limits, pool_.get());
+  pack_awq(quantised, first, rounding.packed);
+  rounding.error.add(quantised, first, weights);
+  rounding.n_cut += count_cut(limits, weights, n_in, plan.format.group_size);
+  rounding.n_groups += limits.size();
+  return first + n_rows < n_out ? Status() : finish_matrix(plan);
+}
 
+Status Quantizer::finish_matrix(const Plan& plan) {
+  Stage& stage = *stage_;
+  Stage::Rounding rounding = *std::exchange(stage.rounding, std::nullopt);
+  AwqTensors& packed = rounding.packed;
   QuantizedTensor report;
   report.name = plan.written_name;
   report.bytes_before = plan.bytes_before;
   report.bytes_after = packed.qweight.bytes().size() + packed.qzeros.bytes().size() + packed.scales.bytes().size();
   report.bits = plan.format.bits;
   report.group_size = plan.format.group_size;
-  report.error = error.value();
+  report.error = rounding.error.value();
   const auto error_rtn = stage.errors_rtn.find(plan.linear);
   report.error_rtn = error_rtn != stage.errors_rtn.end() ? error_rtn->second : report.error;
   if (const auto scaled = stage.scaled.find(plan.linear); scaled != stage.scaled.end()) {
     report.ratio = scaled->second.ratio;
     report.duo = scaled->second.duo;
   }
-  report.cut = share_cut(limits, wide.as<float>(), n_in, plan.format.group_size);
+  if (rounding.n_groups > 0) {
+    report.cut = static_cast<double>(rounding.n_cut) / static_cast<double>(rounding.n_groups);
+  }
   float_bytes_ += plan.shape.n_elements() * sizeof(float);
   packed_bytes_ += report.bytes_after;
   add_to_report(std::move(report));
@@ -699,8 +797,7 @@ Status Quantizer::quantize(const Plan& plan) {
 }
 
 Status Quantizer::keep(const Plan& plan) {
-  Stage& stage = *stage_;
-  auto node = stage.weights.extract(plan.name);
+  auto node = stage_->weights.extract(plan.name);
   // What is new was made by its group's search.
   SUTRA_ASSERT(!node.empty());
   Tensor tensor = std::move(node.mapped());
@@ -708,6 +805,27 @@ Status Quantizer::keep(const Plan& plan) {
     SUTRA_TRY(check_half_range(tensor, plan.name, plan.kept_dtype));
     SUTRA_ASSIGN(tensor, to_f16(tensor));
   }
+  return finish_kept(plan, std::move(tensor));
+}
+
+// As round_rows(), of a tall matrix that is not quantised.
+Status Quantizer::keep_rows(const Plan& plan, size_t first) {
+  Stage& stage = *stage_;
+  if (first == 0) {
+    SUTRA_ASSIGN(stage.kept, Tensor::create(plan.kept_dtype, plan.shape, Contents::kUndefined));
+  }
+  const size_t at = first * static_cast<size_t>(plan.shape[1]);
+  if (plan.kept_dtype == Dtype::kF16) {
+    SUTRA_TRY(check_half_range(stage.rows, plan.name, plan.kept_dtype));
+    SUTRA_ASSIGN(const Tensor narrow, to_f16(stage.rows));
+    std::ranges::copy(narrow.as<uint16_t>(), stage.kept.as<uint16_t>().subspan(at).begin());
+  } else {
+    std::ranges::copy(std::as_const(stage.rows).as<float>(), stage.kept.as<float>().subspan(at).begin());
+  }
+  return first + stage.rows.shape()[0] < plan.shape[0] ? Status() : finish_kept(plan, std::move(stage.kept));
+}
+
+Status Quantizer::finish_kept(const Plan& plan, Tensor tensor) {
   QuantizedTensor report;
   report.name = plan.written_name;
   report.bytes_before = plan.bytes_before;

@@ -114,8 +114,6 @@ class Quantizer {
     std::optional<SafetensorsWriter> writer;
     size_t next = 0;
   };
-  // Of the stage; given the quantizer, which may have moved.
-  using Task = std::function<Status(Quantizer&)>;
   // One tensor of the published model, and what becomes of it.
   struct Plan {
     std::string name;  // as parameters() calls it
@@ -127,6 +125,17 @@ class Quantizer {
     std::string kept_because;
     Dtype kept_dtype = Dtype::kF32;
     uint64_t bytes_before = 0;
+  };
+
+  // Rows of a matrix that was left in its file.
+  struct SourceRows {
+    const Plan* plan;
+    size_t first, n;
+  };
+  // Of the stage; given the quantizer, which may have moved, and the rows it needs, which are then in Stage::rows.
+  struct Task {
+    std::function<Status(Quantizer&)> run;
+    std::optional<SourceRows> rows;
   };
 
   Quantizer(ModelWeights model, const QuantizeOptions& options, size_t n_threads);
@@ -147,9 +156,12 @@ class Quantizer {
   Status skip_to(size_t stage);
   Status begin_stage();
   Status end_stage();
-  Status begin_load();
+  [[nodiscard]] bool is_tall(const Plan& plan) const;
+  void add_row_tasks(const Plan& plan, const std::function<Status(Quantizer&, size_t)>& run);
+  Status take_matrix(const Plan& plan);
+  Status look_at_rows(const Plan& plan, size_t first);
+  Status embed_rows(const Tensor& rows, size_t first);
   Status build_part();
-  Status build_embeddings();
   Status embed_sequence(size_t index);
   Status run_sequence(size_t index);
   Status measure_inputs();
@@ -157,7 +169,12 @@ class Quantizer {
   Status drop_part();
   Status search_group(size_t index);
   Status quantize(const Plan& plan);
+  Status write_rows(const Plan& plan, size_t first);
+  Status round_rows(const Plan& plan, size_t first, std::span<const float> weights);
+  Status finish_matrix(const Plan& plan);
   Status keep(const Plan& plan);
+  Status keep_rows(const Plan& plan, size_t first);
+  Status finish_kept(const Plan& plan, Tensor tensor);
   void add_to_report(QuantizedTensor tensor);
   Status finish_tensor(std::string name, Tensor tensor);
   [[nodiscard]] const InputStatistics* input_of(const std::string& linear) const;

@@ -310,7 +310,8 @@ TEST_CASE("rows in two bytes keep eleven bits whatever their size") {
 namespace {
 
 // Quantises weights whose matrices of more than 4 KiB stay in the file, given when they are asked for.
-std::vector<std::byte> quantised_in_places(const std::string& model) {
+std::vector<std::byte> quantised_in_places(const std::string& model, const Sequences& sequences = random_sequences(),
+                                           bool keep_embeddings = false) {
   FolderOptions options;
   options.load.leaves_from_bytes = kHeadBytes + 1;
   const ModelPaths paths = value_of(find_model(model));
@@ -318,8 +319,8 @@ std::vector<std::byte> quantised_in_places(const std::string& model) {
   for (const std::string& path : paths.weights) files.push_back(test::read_bytes(path));
   ModelWeights weights = value_of(load_model_weights(paths, options));
   CHECK(weights.places.size() >= weights.config.n_layer());
-  Quantizer quantizer =
-      value_of(Quantizer::create(std::move(weights), Companions(), random_sequences(), {Method::kAwq, 4, 32}, 2));
+  Quantizer quantizer = value_of(
+      Quantizer::create(std::move(weights), Companions(), sequences, {Method::kAwq, 4, 32, keep_embeddings}, 2));
   MemorySink sink;
   test::require_ok(quantizer.begin(sink));
   do {
@@ -332,8 +333,10 @@ std::vector<std::byte> quantised_in_places(const std::string& model) {
   return {sink.bytes().begin(), sink.bytes().end()};
 }
 
-std::vector<std::byte> quantised_at_once(const std::string& model) {
-  Quantizer quantizer = value_of(make(model, Method::kAwq, random_sequences()));
+std::vector<std::byte> quantised_at_once(const std::string& model, const Sequences& sequences = random_sequences(),
+                                         bool keep_embeddings = false) {
+  Quantizer quantizer = value_of(
+      Quantizer::create(weights_of(model), Companions(), sequences, {Method::kAwq, 4, 32, keep_embeddings}, 2));
   MemorySink sink;
   test::require_ok(quantizer.begin(sink));
   while (value_of(quantizer.step())) continue;
@@ -354,6 +357,20 @@ TEST_CASE("matrices that stay in their files until their turn make the same mode
     // Some architectures have no place in one.
     if (!convert_folder(model, gguf, options, [](size_t, size_t) { return true; })) continue;
     CHECK(quantised_in_places(gguf) == quantised_at_once(gguf));
+  }
+}
+
+TEST_CASE("embeddings and heads of many rows are read in parts, and make the same model") {
+  Sequences sequences = random_sequences();
+  for (size_t i = 0; i < sequences[0].size(); ++i) sequences[0][i] = static_cast<int32_t>(69999 - 700 * i);
+  for (const std::string_view config : {kConfigs[0], kConfigs[4]}) {
+    CAPTURE(config);
+    const test::TemporaryFolder folder;
+    std::string large(config);
+    large.replace(large.find(": 48"), 4, ": 70000");
+    const std::string model = fresh_model(folder, large);
+    CHECK(quantised_in_places(model, sequences) == quantised_at_once(model, sequences));
+    CHECK(quantised_in_places(model, sequences, true) == quantised_at_once(model, sequences, true));
   }
 }
 
