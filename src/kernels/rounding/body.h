@@ -322,13 +322,164 @@ struct RoundingBody {
     for (; n - row >= 4; row += 4) product_rows<4>(x, n_tokens, stride, n, row, products);
     for (; row < n; ++row) product_rows<1>(x, n_tokens, stride, n, row, products);
   }
+
+  // kColumns columns, kVectors vectors of their rows: what the columns before them have left over, all at once and in
+  // order, then these columns among themselves.
+  template <size_t kColumns, size_t kVectors>
+  static SUTRA_ALWAYS_INLINE void compensated_tile(const CompensatedColumns& columns, size_t column, size_t lane,
+                                                   float* weights, float* rounded) {
+    V own[kColumns][kVectors];
+    SUTRA_UNROLL
+    for (size_t j = 0; j < kColumns; ++j) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        own[j][v] = V::load(weights + (column + j) * kCompensatedRows + lane + v * V::kLanes, AllLanes{});
+      }
+    }
+    for (size_t i = 0; i < column; ++i) {
+      const float* const factors = columns.factors + i * columns.n + column;
+      V errors[kVectors];
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        errors[v] = V::load(weights + i * kCompensatedRows + lane + v * V::kLanes, AllLanes{});
+      }
+      SUTRA_UNROLL
+      for (size_t j = 0; j < kColumns; ++j) {
+        const V factor = V::splat(factors[j]);
+        SUTRA_UNROLL
+        for (size_t v = 0; v < kVectors; ++v) own[j][v] = own[j][v] - errors[v] * factor;
+      }
+    }
+    const size_t group = column / columns.group_size * kCompensatedRows + lane;
+    V scale[kVectors], zero[kVectors], low[kVectors], high[kVectors];
+    SUTRA_UNROLL
+    for (size_t v = 0; v < kVectors; ++v) {
+      scale[v] = V::load(columns.scales + group + v * V::kLanes, AllLanes{});
+      zero[v] = V::load(columns.zeros + group + v * V::kLanes, AllLanes{});
+      low[v] = V::splat(columns.lowest) - zero[v];
+      high[v] = V::splat(columns.levels) - zero[v];
+    }
+    SUTRA_UNROLL
+    for (size_t i = 0; i < kColumns; ++i) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        const size_t at = (column + i) * kCompensatedRows + lane + v * V::kLanes;
+        const V whole = (own[i][v] / scale[v] + V::constant(kRound)) - V::constant(kRound);
+        const V steps = V::min(high[v], V::max(low[v], whole));
+        (steps + zero[v]).store(rounded + at, AllLanes{});
+        own[i][v] = own[i][v] - steps * scale[v];
+        own[i][v].store(weights + at, AllLanes{});
+      }
+      SUTRA_UNROLL
+      for (size_t j = 0; j < kColumns; ++j) {
+        if (j <= i) continue;
+        const V factor = V::splat(columns.factors[(column + i) * columns.n + column + j]);
+        SUTRA_UNROLL
+        for (size_t v = 0; v < kVectors; ++v) own[j][v] = own[j][v] - own[i][v] * factor;
+      }
+    }
+  }
+
+  static void compensated_rounding(const CompensatedColumns& columns, float* weights, float* rounded) {
+    constexpr size_t kColumns = V::kLanes >= 16 ? 8 : 4, kVectors = 2;
+    size_t column = 0;
+    for (; columns.n - column >= kColumns; column += kColumns) {
+      for (size_t lane = 0; lane < kCompensatedRows; lane += kVectors * V::kLanes) {
+        compensated_tile<kColumns, kVectors>(columns, column, lane, weights, rounded);
+      }
+    }
+    for (; column < columns.n; ++column) {
+      for (size_t lane = 0; lane < kCompensatedRows; lane += kVectors * V::kLanes) {
+        compensated_tile<1, kVectors>(columns, column, lane, weights, rounded);
+      }
+    }
+  }
+
+  // A vector of V's size.
+  static constexpr size_t kDoubles = V::kLanes > 2 ? V::kLanes / 2 : 1;
+  typedef double Doubles __attribute__((vector_size(kDoubles * sizeof(double))));
+  // A tile of what inverse_factor() computes at once.
+  static constexpr size_t kTileRows = 4, kTileVectors = 2, kTileColumns = kTileVectors * kDoubles;
+
+  static SUTRA_ALWAYS_INLINE Doubles load_doubles(const double* from) {
+    Doubles loaded;
+    __builtin_memcpy(&loaded, from, sizeof loaded);
+    return loaded;
+  }
+  static SUTRA_ALWAYS_INLINE void store_doubles(double* to, Doubles v) { __builtin_memcpy(to, &v, sizeof v); }
+
+  // to [r][c] −= Σ a[k][r] · b[k][c] over first ≤ k < last in order, for a tile; rows of all are n apart.
+  static SUTRA_ALWAYS_INLINE void subtract_products(const double* a, const double* b, size_t first, size_t last,
+                                                    size_t n, double* to) {
+    Doubles sums[kTileRows][kTileVectors];
+    SUTRA_UNROLL
+    for (size_t r = 0; r < kTileRows; ++r) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kTileVectors; ++v) sums[r][v] = load_doubles(to + r * n + v * kDoubles);
+    }
+    for (size_t k = first; k < last; ++k) {
+      Doubles own[kTileVectors];
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kTileVectors; ++v) own[v] = load_doubles(b + k * n + v * kDoubles);
+      SUTRA_UNROLL
+      for (size_t r = 0; r < kTileRows; ++r) {
+        SUTRA_UNROLL
+        for (size_t v = 0; v < kTileVectors; ++v) sums[r][v] = sums[r][v] - a[k * n + r] * own[v];
+      }
+    }
+    SUTRA_UNROLL
+    for (size_t r = 0; r < kTileRows; ++r) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kTileVectors; ++v) store_doubles(to + r * n + v * kDoubles, sums[r][v]);
+    }
+  }
+
+  // to −= factor · from for columns first ≤ c < last, whole vectors.
+  static SUTRA_ALWAYS_INLINE void subtract_row(const double* from, double factor, size_t first, size_t last,
+                                               double* to) {
+    for (size_t c = first / kDoubles * kDoubles; c < last; c += kDoubles) {
+      store_doubles(to + c, load_doubles(to + c) - factor * load_doubles(from + c));
+    }
+  }
+  static SUTRA_ALWAYS_INLINE void divide_row(double* row, double by, size_t first, size_t last) {
+    for (size_t c = first / kDoubles * kDoubles; c < last; c += kDoubles) {
+      store_doubles(row + c, load_doubles(row + c) / by);
+    }
+  }
+
+  static void inverse_factor(double* h, double* inverse, size_t n) {
+    for (size_t first = 0; first < n; first += kTileRows) {
+      double* const rows = h + first * n;
+      for (size_t c = first / kTileColumns * kTileColumns; c < n; c += kTileColumns) {
+        subtract_products(h + first, h + c, 0, first, n, rows + c);
+      }
+      for (size_t i = 0; i < kTileRows; ++i) {
+        double* const row = rows + i * n;
+        divide_row(row, __builtin_sqrt(row[first + i]), first + i, n);
+        for (size_t r = i + 1; r < kTileRows; ++r) subtract_row(row, row[first + r], first + r, n, rows + r * n);
+      }
+    }
+    for (size_t first = 0; first < n; first += kTileRows) {
+      double* const rows = inverse + first * n;
+      // Above the diagonal the inverse is 0.
+      for (size_t c = 0; c < first; c += kTileColumns) subtract_products(h + first, inverse + c, c, first, n, rows + c);
+      for (size_t i = 0; i < kTileRows; ++i) {
+        double* const row = rows + i * n;
+        for (size_t k = 0; k < i; ++k)
+          subtract_row(rows + k * n, h[(first + k) * n + first + i], 0, first + k + 1, row);
+        row[first + i] = 1;
+        divide_row(row, h[(first + i) * n + first + i], 0, first + i + 1);
+      }
+    }
+  }
 };
 
 template <class V>
 constexpr RoundingKernels rounding_kernels() {
   using Body = RoundingBody<V>;
-  return {Body::group_ranges,     Body::rounding_error, Body::moment_error, Body::range_errors,
-          Body::quadratic_errors, Body::channel_sums,   Body::add_products};
+  return {Body::group_ranges, Body::rounding_error,       Body::moment_error,
+          Body::range_errors, Body::quadratic_errors,     Body::channel_sums,
+          Body::add_products, Body::compensated_rounding, Body::inverse_factor};
 }
 
 }  // namespace
