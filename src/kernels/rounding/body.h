@@ -381,7 +381,9 @@ struct RoundingBody {
   }
 
   static void compensated_rounding(const CompensatedColumns& columns, float* weights, float* rounded) {
-    constexpr size_t kColumns = V::kLanes >= 16 ? 8 : 4, kVectors = 2;
+    // As many as the registers hold; of the shapes that they do, those that were fastest.
+    constexpr size_t kColumns = V::kLanes >= 16 ? 16 : V::kLanes == 8 ? 4 : 2;
+    constexpr size_t kVectors = V::kLanes >= 16 ? 1 : V::kLanes == 8 ? 2 : 4;
     size_t column = 0;
     for (; columns.n - column >= kColumns; column += kColumns) {
       for (size_t lane = 0; lane < kCompensatedRows; lane += kVectors * V::kLanes) {

@@ -70,7 +70,7 @@ inline constexpr size_t kCompensatedRows = 32;
 // n columns of kCompensatedRows rows.
 struct CompensatedColumns {
   size_t n;
-  size_t group_size;     // a multiple of 8
+  size_t group_size;     // a multiple of 16
   const float* factors;  // [n, n], read where i < j
   const float* scales;   // [G, kCompensatedRows], of G groups of columns
   const float* zeros;    // the same
