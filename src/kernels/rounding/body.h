@@ -13,9 +13,6 @@ inline constexpr float kRound = 12582912.0f;
 
 template <class V>
 struct RoundingBody {
-  static SUTRA_ALWAYS_INLINE float round(float x) { return (x + kRound) - kRound; }
-  static SUTRA_ALWAYS_INLINE float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
-
   // Calls body(group, first, last) for the columns of each group.
   template <class Body>
   static SUTRA_ALWAYS_INLINE void for_groups(const RoundingRow& row, const Body& body) {
@@ -60,26 +57,52 @@ struct RoundingBody {
     }
   }
 
-  // What a group's range makes of its weights. round(x) is left in the form round() has before it takes kRound away, where
+  // What a group's range makes of its weights. round(x) is left as it is before kRound is taken away, where
   // the levels' ends are numbers too: a clamp there and one subtraction are q − zero.
   struct Levels {
     V scale, per_step, bottom, top;
-
-    SUTRA_ALWAYS_INLINE Levels(float low, float high, float levels) {
-      const float range = high - low;
-      const float step = (range > kSmallestRange ? range : kSmallestRange) / levels;
-      const float zero = clamp(-round(low / step), 0.0f, levels);
-      scale = V::splat(step);
-      per_step = V::splat(1.0f / step);
-      bottom = V::splat(kRound - zero);
-      top = V::splat(kRound + (levels - zero));
-    }
 
     [[nodiscard]] SUTRA_ALWAYS_INLINE V rounded(V w) const {
       const V whole = V::min(V::max(w * per_step + V::constant(kRound), bottom), top);
       return (whole - V::constant(kRound)) * scale;
     }
   };
+
+  // Levels of several ranges: their divisions are made side by side.
+  struct LevelsTable {
+    static constexpr size_t kRanges = 16;
+    float scale[kRanges], per_step[kRanges], bottom[kRanges], top[kRanges];
+
+    SUTRA_ALWAYS_INLINE void fill(const float* low, const float* high, size_t n, float levels) {
+      for_lanes<V>(0, n < kRanges ? n : kRanges, [&](size_t i, auto lanes) {
+        const V lowest = V::load(low + i, lanes), most = V::splat(levels);
+        const V step = V::max(V::load(high + i, lanes) - lowest, V::constant(kSmallestRange)) / most;
+        const V whole = (lowest / step + V::constant(kRound)) - V::constant(kRound);
+        const V zero = V::min(most, V::max(V::zero(), V::zero() - whole));
+        step.store(scale + i, lanes);
+        (V::splat(1.0f) / step).store(per_step + i, lanes);
+        (V::constant(kRound) - zero).store(bottom + i, lanes);
+        (V::constant(kRound) + (most - zero)).store(top + i, lanes);
+      });
+    }
+
+    [[nodiscard]] SUTRA_ALWAYS_INLINE Levels at(size_t i) const {
+      return {V::splat(scale[i]), V::splat(per_step[i]), V::splat(bottom[i]), V::splat(top[i])};
+    }
+  };
+
+  // for_groups() with body(levels, first, last).
+  template <class Body>
+  static SUTRA_ALWAYS_INLINE void for_group_levels(const RoundingRow& row, const float* low, const float* high,
+                                                   float levels, const Body& body) {
+    const size_t n_groups = (row.n_cols + row.group_size - 1) / row.group_size;
+    LevelsTable table;
+    for_groups(row, [&](size_t group, size_t first, size_t last) {
+      const size_t at = group % LevelsTable::kRanges;
+      if (at == 0) table.fill(low + group, high + group, n_groups - group, levels);
+      body(table.at(at), first, last);
+    });
+  }
 
   template <bool kScaled, class Lanes>
   static SUTRA_ALWAYS_INLINE V error_of(const RoundingRow& row, const Levels& levels, size_t k, Lanes lanes) {
@@ -94,8 +117,7 @@ struct RoundingBody {
   template <bool kScaled>
   static SUTRA_ALWAYS_INLINE void errors(const RoundingRow& row, const float* low, const float* high, float levels,
                                          float* error) {
-    for_groups(row, [&](size_t group, size_t first, size_t last) {
-      const Levels own(low[group], high[group], levels);
+    for_group_levels(row, low, high, levels, [&](const Levels& own, size_t first, size_t last) {
       for_lanes<V>(first, last,
                    [&](size_t k, auto lanes) { error_of<kScaled>(row, own, k, lanes).store(error + k, lanes); });
     });
@@ -154,8 +176,8 @@ struct RoundingBody {
   static SUTRA_ALWAYS_INLINE float moment_error_of(const RoundingRow& row, const float* low, const float* high,
                                                    float levels, const Moments& moments) {
     MomentSums sums;
-    for_groups(row, [&](size_t group, size_t first, size_t last) {
-      add_moments<kScaled>(row, Levels(low[group], high[group], levels), moments, first, last, sums);
+    for_group_levels(row, low, high, levels, [&](const Levels& own, size_t first, size_t last) {
+      add_moments<kScaled>(row, own, moments, first, last, sums);
     });
     return sums.total();
   }
@@ -168,9 +190,12 @@ struct RoundingBody {
 
   static void range_errors(const RoundingRow& row, const float* low, const float* high, size_t n_ranges, float levels,
                            const Moments& moments, float* errors) {
+    LevelsTable table;
     for (size_t i = 0; i < n_ranges; ++i) {
+      const size_t at = i % LevelsTable::kRanges;
+      if (at == 0) table.fill(low + i, high + i, n_ranges - i, levels);
       MomentSums sums;
-      add_moments<false>(row, Levels(low[i], high[i], levels), moments, 0, row.n_cols, sums);
+      add_moments<false>(row, table.at(at), moments, 0, row.n_cols, sums);
       errors[i] = sums.total();
     }
   }
