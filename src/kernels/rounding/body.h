@@ -25,6 +25,7 @@ struct RoundingBody {
   template <bool kScaled>
   static SUTRA_ALWAYS_INLINE void ranges(const RoundingRow& row, float* low, float* high) {
     for_groups(row, [&](size_t group, size_t first, size_t last) {
+      // Never −0.
       V least = V::zero(), largest = V::zero();
       for_lanes<V>(first, last, [&](size_t k, auto lanes) {
         V w = V::load(row.w + k, lanes);
@@ -32,20 +33,8 @@ struct RoundingBody {
         least = V::min(w, least);
         largest = V::max(w, largest);
       });
-      float lows[V::kLanes], highs[V::kLanes];
-      least.store(lows, AllLanes{});
-      largest.store(highs, AllLanes{});
-      // As a tree: one after the other each would wait for the one before it.
-      SUTRA_UNROLL
-      for (size_t half = V::kLanes / 2; half > 0; half /= 2) {
-        SUTRA_UNROLL
-        for (size_t i = 0; i < half; ++i) {
-          lows[i] = lows[i + half] < lows[i] ? lows[i + half] : lows[i];
-          highs[i] = highs[i + half] > highs[i] ? highs[i + half] : highs[i];
-        }
-      }
-      low[group] = lows[0];
-      high[group] = highs[0];
+      low[group] = V::least(least);
+      high[group] = V::largest(largest);
     });
   }
 
