@@ -1,5 +1,5 @@
 // What rounding a row of weights to a few levels does to them, and to a product with them: the inner loops of the
-// searches in quant/.
+// searches and of GPTQ in quant/.
 //
 //   step = max(high − low, 1e-5) / levels,  zero = clamp(−round(low / step), 0, levels)
 //   Q(w) = (clamp(round(w · (1 / step)) + zero, 0, levels) − zero) · step            round: half to even
@@ -7,7 +7,8 @@
 // for each group of weights along the row, which has a range low ≤ 0 ≤ high of its own; weights outside of it get its
 // ends. Where the columns are scaled by s, Q(w · s) / s stands for w.
 // Numerics: float32; sums in the order of gemm_f.h. All variants give the same bits. |w| · levels < 4e6 · step.
-// Source: Lin et al. 2023, arXiv:2306.00978, section 2 (the quantizer).
+// Source: Lin et al. 2023, arXiv:2306.00978, section 2 (the quantizer); Frantar et al. 2022,
+// arXiv:2210.17323, section 3 (compensated rounding).
 #pragma once
 
 #include <cstddef>
@@ -84,9 +85,9 @@ struct CompensatedColumns {
 // rounded [n, kCompensatedRows] = q + zero. The errors e take the place of the weights.
 void compensated_rounding(const CompensatedColumns& columns, float* weights, float* rounded);
 
-// h [n, n], symmetric and positive definite, n a multiple of 16, is given by its upper triangle, which becomes U of h = UᵀU;
-// inverse [n, n], zeros before, becomes U⁻ᵀ, in its lower triangle. What is below the diagonal of h may be anything finite, and is
-// after. In double precision, each element made in the order of its terms.
+// h [n, n], symmetric and positive definite, n a multiple of 16, is given by its upper triangle, which becomes U of
+// h = UᵀU; inverse [n, n], zeros before, becomes U⁻ᵀ, in its lower triangle. What is below the diagonal of h may be anything
+// finite, and is after. Double precision; each element is made of its terms in order.
 void inverse_factor(double* h, double* inverse, size_t n);
 
 struct RoundingKernels {
