@@ -104,12 +104,6 @@ void InputStatistics::divide(std::span<const float> s) {
   }
 }
 
-float InputStatistics::product(size_t i, size_t j) const {
-  const size_t block = i / kBlock, width = std::min(kBlock, n_channels_ - block * kBlock);
-  const float* const products = products_.as<float>().data() + block * kBlock * kBlock;
-  return products[i % kBlock * width + j % kBlock] * (1 / static_cast<float>(product_tokens_));
-}
-
 std::vector<float> InputStatistics::product_tiles(size_t first, size_t n) const {
   SUTRA_ASSERT(first % kBlock + n <= kBlock && product_tokens_ > 0);
   const size_t n_padded = round_up(n, kTile);

@@ -2,6 +2,7 @@
 // channel, XᵀX of each block of channels that may share a scale, and some of the rows themselves.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -39,7 +40,11 @@ class InputStatistics {
   [[nodiscard]] std::span<const float> mean() const { return mean_.as<float>(); }
   [[nodiscard]] std::span<const float> variance() const { return variance_.as<float>(); }
   // Mean of xᵢ xⱼ, i ≤ j, of one block.
-  [[nodiscard]] float product(size_t i, size_t j) const;
+  [[nodiscard]] float product(size_t i, size_t j) const {
+    const size_t block = i / kBlock, width = std::min(kBlock, n_channels_ - block * kBlock);
+    const float* const products = products_.as<float>().data() + block * kBlock * kBlock;
+    return products[i % kBlock * width + j % kBlock] * (1 / static_cast<float>(product_tokens_));
+  }
   // The same for channels first ≤ i, j < first + n of one block, as kernels::quadratic_errors() takes them; what n lacks
   // to a multiple of kTile is zeros.
   [[nodiscard]] std::vector<float> product_tiles(size_t first, size_t n) const;

@@ -54,10 +54,10 @@ void round_group(std::span<const float> group, GroupScale scale, const RoundingF
   }
 }
 
-}  // namespace
-
-Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_in, const RoundingFormat& format,
-                        std::span<const float> limits, ThreadPool* pool, RtnRange range) {
+// Calls round(group's weights, scale, its numbers) for each group.
+template <class Round>
+Q4Integers choose_scales(std::span<const float> weights, size_t n_out, size_t n_in, const RoundingFormat& format,
+                         std::span<const float> limits, ThreadPool* pool, RtnRange range, const Round& round) {
   SUTRA_ASSERT(weights.size() == n_out * n_in);
   Q4Integers out;
   out.n_rows = n_out;
@@ -70,23 +70,38 @@ Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_i
   out.nibbles.resize(n_out * n_in);
   out.zeros.resize(n_out * n_groups);
   out.scales.resize(n_out * n_groups);
-  const auto quantize_rows = [&](size_t first_row, size_t last_row) {
+  const auto of_rows = [&](size_t first_row, size_t last_row) {
     for (size_t group = first_row * n_groups; group < last_row * n_groups; ++group) {
       const size_t first = group / n_groups * n_in + group % n_groups * group_size;
       const auto source = weights.subspan(first, std::min(group_size, n_in - group % n_groups * group_size));
       const float limit = limits.empty() ? std::numeric_limits<float>::infinity() : limits[group];
       const GroupScale scale = choose_scale(source, format, range, limit);
-      round_group(source, scale, format, out.nibbles.data() + first);
+      round(source, scale, out.nibbles.data() + first);
       out.zeros[group] = static_cast<uint8_t>(scale.zero);
       out.scales[group] = f32_to_f16(scale.scale);
     }
   };
   if (pool == nullptr) {
-    quantize_rows(0, n_out);
+    of_rows(0, n_out);
   } else {
-    pool->parallel_for(n_out, 1, 8 * pool->size(), quantize_rows);
+    pool->parallel_for(n_out, 1, 8 * pool->size(), of_rows);
   }
   return out;
+}
+
+}  // namespace
+
+Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_in, const RoundingFormat& format,
+                        std::span<const float> limits, ThreadPool* pool, RtnRange range) {
+  return choose_scales(
+      weights, n_out, n_in, format, limits, pool, range,
+      [&](std::span<const float> group, GroupScale scale, uint8_t* out) { round_group(group, scale, format, out); });
+}
+
+Q4Integers rtn_grid(std::span<const float> weights, size_t n_out, size_t n_in, const RoundingFormat& format,
+                    std::span<const float> limits, ThreadPool& pool) {
+  return choose_scales(weights, n_out, n_in, format, limits, &pool, RtnRange::kWithZero,
+                       [](std::span<const float>, GroupScale, uint8_t*) {});
 }
 
 }  // namespace sutra

@@ -29,4 +29,8 @@ Q4Integers quantize_rtn(std::span<const float> weights, size_t n_out, size_t n_i
                         std::span<const float> limits = {}, ThreadPool* pool = nullptr,
                         RtnRange range = RtnRange::kWithZero);
 
+// Its scales and zeros, for who rounds otherwise: all numbers are 0.
+Q4Integers rtn_grid(std::span<const float> weights, size_t n_out, size_t n_in, const RoundingFormat& format,
+                    std::span<const float> limits, ThreadPool& pool);
+
 }  // namespace sutra

@@ -216,4 +216,108 @@ TEST_CASE("quadratic errors: the same bits in every variant, and those of double
   }
 }
 
+namespace {
+
+using kernels::kCompensatedRows;
+
+// Columns of weights, with scales that leave some outside of the levels.
+struct Columns {
+  std::vector<float> weights, factors, scales, zeros;
+  kernels::CompensatedColumns view;
+};
+
+Columns random_columns(size_t n, size_t group_size, Random& random) {
+  const size_t n_groups = (n + group_size - 1) / group_size;
+  Columns c{random.normals(n * kCompensatedRows, 0.1f), random.normals(n * n, 0.2f), {}, {}, {}};
+  for (size_t i = 0; i < n_groups * kCompensatedRows; ++i) {
+    c.scales.push_back(random.uniform(0.01f, 0.04f));
+    c.zeros.push_back(std::floor(random.uniform(0.0f, 16.0f)));
+  }
+  c.view = {n, group_size, c.factors.data(), c.scales.data(), c.zeros.data(), 0.0f, 15.0f};
+  return c;
+}
+
+struct Compensated {
+  std::vector<float> rounded, errors;
+};
+
+Compensated compensate(const RoundingKernels& kernels, const Columns& c) {
+  Compensated out{std::vector<float>(c.weights.size(), NAN), c.weights};
+  kernels.compensated_rounding(c.view, out.errors.data(), out.rounded.data());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "compensated rounding: the same bits in every variant, each weight's nearest level after what was taken off it") {
+  constexpr uint64_t kSeed = 20261127;
+  CAPTURE(kSeed);
+  Random random(kSeed);
+  for (const size_t n : {1u, 7u, 8u, 19u, 40u, 100u, 128u}) {
+    for (const size_t group_size : {32u, 64u, 128u}) {
+      CAPTURE(n, group_size);
+      const Columns c = random_columns(n, group_size, random);
+      const Compensated expected = compensate(*rounding_variants().front().fn, c);
+      for (size_t i = 0; i < n; ++i) {
+        for (size_t r = 0; r < kCompensatedRows; ++r) {
+          double w = c.weights[i * kCompensatedRows + r], size = std::fabs(w);
+          for (size_t k = 0; k < i; ++k) {
+            const double taken = double{expected.errors[k * kCompensatedRows + r]} * c.factors[k * n + i];
+            w -= taken;
+            size += std::fabs(taken);
+          }
+          const size_t group = i / group_size * kCompensatedRows + r;
+          const double scale = c.scales[group], zero = c.zeros[group], tolerance = kFloatArithmetic * size;
+          const double level = expected.rounded[i * kCompensatedRows + r], error = w - (level - zero) * scale;
+          CHECK((level == std::floor(level) && level >= 0 && level <= 15));
+          CHECK(std::fabs(expected.errors[i * kCompensatedRows + r] - error) <= tolerance);
+          if (level > 0) CHECK(error >= -scale / 2 - tolerance);
+          if (level < 15) CHECK(error <= scale / 2 + tolerance);
+        }
+      }
+      for_each_available(rounding_variants(), [&](const auto& variant) {
+        CAPTURE(variant.name);
+        const Compensated got = compensate(*variant.fn, c);
+        CHECK(difference(got.rounded, expected.rounded) == "");
+        CHECK(difference(got.errors, expected.errors) == "");
+      });
+    }
+  }
+}
+
+TEST_CASE("inverse factor: the same bits in every variant, and the inverse of what the matrix is made of") {
+  constexpr uint64_t kSeed = 20261128;
+  CAPTURE(kSeed);
+  Random random(kSeed);
+  for (const size_t n : {16u, 32u, 48u, 128u}) {
+    CAPTURE(n);
+    const std::vector<float> x = random.normals(2 * n * n);
+    std::vector<double> h(n * n);
+    for (size_t t = 0; t < 2 * n; ++t) {
+      for (size_t i = 0; i < n; ++i) {
+        for (size_t j = i; j < n; ++j) h[i * n + j] += double{x[t * n + i]} * x[t * n + j];
+      }
+    }
+    std::vector<double> u = h, inverse(n * n);
+    rounding_variants().front().fn->inverse_factor(u.data(), inverse.data(), n);
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = i; j < n; ++j) {
+        double product = 0, identity = 0;
+        for (size_t k = 0; k <= i; ++k) product += u[k * n + i] * u[k * n + j];
+        for (size_t k = i; k <= j; ++k) identity += inverse[j * n + k] * u[i * n + k];
+        CHECK(std::fabs(product - h[i * n + j]) <= 1e-10 * h[i * n + i]);
+        CHECK(std::fabs(identity - (i == j ? 1 : 0)) <= 1e-10);
+        CHECK((i == j || inverse[i * n + j] == 0));
+      }
+    }
+    for_each_available(rounding_variants(), [&](const auto& variant) {
+      CAPTURE(variant.name);
+      std::vector<double> own = h, got(n * n);
+      variant.fn->inverse_factor(own.data(), got.data(), n);
+      CHECK(std::ranges::equal(got, inverse));
+    });
+  }
+}
+
 }  // namespace sutra::test

@@ -13,9 +13,6 @@ inline constexpr float kRound = 12582912.0f;
 
 template <class V>
 struct RoundingBody {
-  static SUTRA_ALWAYS_INLINE float round(float x) { return (x + kRound) - kRound; }
-  static SUTRA_ALWAYS_INLINE float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
-
   // Calls body(group, first, last) for the columns of each group.
   template <class Body>
   static SUTRA_ALWAYS_INLINE void for_groups(const RoundingRow& row, const Body& body) {
@@ -28,6 +25,7 @@ struct RoundingBody {
   template <bool kScaled>
   static SUTRA_ALWAYS_INLINE void ranges(const RoundingRow& row, float* low, float* high) {
     for_groups(row, [&](size_t group, size_t first, size_t last) {
+      // Never −0.
       V least = V::zero(), largest = V::zero();
       for_lanes<V>(first, last, [&](size_t k, auto lanes) {
         V w = V::load(row.w + k, lanes);
@@ -35,20 +33,8 @@ struct RoundingBody {
         least = V::min(w, least);
         largest = V::max(w, largest);
       });
-      float lows[V::kLanes], highs[V::kLanes];
-      least.store(lows, AllLanes{});
-      largest.store(highs, AllLanes{});
-      // As a tree: one after the other each would wait for the one before it.
-      SUTRA_UNROLL
-      for (size_t half = V::kLanes / 2; half > 0; half /= 2) {
-        SUTRA_UNROLL
-        for (size_t i = 0; i < half; ++i) {
-          lows[i] = lows[i + half] < lows[i] ? lows[i + half] : lows[i];
-          highs[i] = highs[i + half] > highs[i] ? highs[i + half] : highs[i];
-        }
-      }
-      low[group] = lows[0];
-      high[group] = highs[0];
+      low[group] = V::least(least);
+      high[group] = V::largest(largest);
     });
   }
 
@@ -60,26 +46,52 @@ struct RoundingBody {
     }
   }
 
-  // What a group's range makes of its weights. round(x) is left in the form round() has before it takes kRound away, where
+  // What a group's range makes of its weights. round(x) is left as it is before kRound is taken away, where
   // the levels' ends are numbers too: a clamp there and one subtraction are q − zero.
   struct Levels {
     V scale, per_step, bottom, top;
-
-    SUTRA_ALWAYS_INLINE Levels(float low, float high, float levels) {
-      const float range = high - low;
-      const float step = (range > kSmallestRange ? range : kSmallestRange) / levels;
-      const float zero = clamp(-round(low / step), 0.0f, levels);
-      scale = V::splat(step);
-      per_step = V::splat(1.0f / step);
-      bottom = V::splat(kRound - zero);
-      top = V::splat(kRound + (levels - zero));
-    }
 
     [[nodiscard]] SUTRA_ALWAYS_INLINE V rounded(V w) const {
       const V whole = V::min(V::max(w * per_step + V::constant(kRound), bottom), top);
       return (whole - V::constant(kRound)) * scale;
     }
   };
+
+  // Levels of several ranges: their divisions are made side by side.
+  struct LevelsTable {
+    static constexpr size_t kRanges = 16;
+    float scale[kRanges], per_step[kRanges], bottom[kRanges], top[kRanges];
+
+    SUTRA_ALWAYS_INLINE void fill(const float* low, const float* high, size_t n, float levels) {
+      for_lanes<V>(0, n < kRanges ? n : kRanges, [&](size_t i, auto lanes) {
+        const V lowest = V::load(low + i, lanes), most = V::splat(levels);
+        const V step = V::max(V::load(high + i, lanes) - lowest, V::constant(kSmallestRange)) / most;
+        const V whole = (lowest / step + V::constant(kRound)) - V::constant(kRound);
+        const V zero = V::min(most, V::max(V::zero(), V::zero() - whole));
+        step.store(scale + i, lanes);
+        (V::splat(1.0f) / step).store(per_step + i, lanes);
+        (V::constant(kRound) - zero).store(bottom + i, lanes);
+        (V::constant(kRound) + (most - zero)).store(top + i, lanes);
+      });
+    }
+
+    [[nodiscard]] SUTRA_ALWAYS_INLINE Levels at(size_t i) const {
+      return {V::splat(scale[i]), V::splat(per_step[i]), V::splat(bottom[i]), V::splat(top[i])};
+    }
+  };
+
+  // for_groups() with body(levels, first, last).
+  template <class Body>
+  static SUTRA_ALWAYS_INLINE void for_group_levels(const RoundingRow& row, const float* low, const float* high,
+                                                   float levels, const Body& body) {
+    const size_t n_groups = (row.n_cols + row.group_size - 1) / row.group_size;
+    LevelsTable table;
+    for_groups(row, [&](size_t group, size_t first, size_t last) {
+      const size_t at = group % LevelsTable::kRanges;
+      if (at == 0) table.fill(low + group, high + group, n_groups - group, levels);
+      body(table.at(at), first, last);
+    });
+  }
 
   template <bool kScaled, class Lanes>
   static SUTRA_ALWAYS_INLINE V error_of(const RoundingRow& row, const Levels& levels, size_t k, Lanes lanes) {
@@ -94,8 +106,7 @@ struct RoundingBody {
   template <bool kScaled>
   static SUTRA_ALWAYS_INLINE void errors(const RoundingRow& row, const float* low, const float* high, float levels,
                                          float* error) {
-    for_groups(row, [&](size_t group, size_t first, size_t last) {
-      const Levels own(low[group], high[group], levels);
+    for_group_levels(row, low, high, levels, [&](const Levels& own, size_t first, size_t last) {
       for_lanes<V>(first, last,
                    [&](size_t k, auto lanes) { error_of<kScaled>(row, own, k, lanes).store(error + k, lanes); });
     });
@@ -154,8 +165,8 @@ struct RoundingBody {
   static SUTRA_ALWAYS_INLINE float moment_error_of(const RoundingRow& row, const float* low, const float* high,
                                                    float levels, const Moments& moments) {
     MomentSums sums;
-    for_groups(row, [&](size_t group, size_t first, size_t last) {
-      add_moments<kScaled>(row, Levels(low[group], high[group], levels), moments, first, last, sums);
+    for_group_levels(row, low, high, levels, [&](const Levels& own, size_t first, size_t last) {
+      add_moments<kScaled>(row, own, moments, first, last, sums);
     });
     return sums.total();
   }
@@ -168,9 +179,12 @@ struct RoundingBody {
 
   static void range_errors(const RoundingRow& row, const float* low, const float* high, size_t n_ranges, float levels,
                            const Moments& moments, float* errors) {
+    LevelsTable table;
     for (size_t i = 0; i < n_ranges; ++i) {
+      const size_t at = i % LevelsTable::kRanges;
+      if (at == 0) table.fill(low + i, high + i, n_ranges - i, levels);
       MomentSums sums;
-      add_moments<false>(row, Levels(low[i], high[i], levels), moments, 0, row.n_cols, sums);
+      add_moments<false>(row, table.at(at), moments, 0, row.n_cols, sums);
       errors[i] = sums.total();
     }
   }
@@ -322,13 +336,166 @@ struct RoundingBody {
     for (; n - row >= 4; row += 4) product_rows<4>(x, n_tokens, stride, n, row, products);
     for (; row < n; ++row) product_rows<1>(x, n_tokens, stride, n, row, products);
   }
+
+  // kColumns columns, kVectors vectors of their rows: what the columns before them have left over, all at once and in
+  // order, then these columns among themselves.
+  template <size_t kColumns, size_t kVectors>
+  static SUTRA_ALWAYS_INLINE void compensated_tile(const CompensatedColumns& columns, size_t column, size_t lane,
+                                                   float* weights, float* rounded) {
+    V own[kColumns][kVectors];
+    SUTRA_UNROLL
+    for (size_t j = 0; j < kColumns; ++j) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        own[j][v] = V::load(weights + (column + j) * kCompensatedRows + lane + v * V::kLanes, AllLanes{});
+      }
+    }
+    for (size_t i = 0; i < column; ++i) {
+      const float* const factors = columns.factors + i * columns.n + column;
+      V errors[kVectors];
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        errors[v] = V::load(weights + i * kCompensatedRows + lane + v * V::kLanes, AllLanes{});
+      }
+      SUTRA_UNROLL
+      for (size_t j = 0; j < kColumns; ++j) {
+        const V factor = V::splat(factors[j]);
+        SUTRA_UNROLL
+        for (size_t v = 0; v < kVectors; ++v) own[j][v] = own[j][v] - errors[v] * factor;
+      }
+    }
+    const size_t group = column / columns.group_size * kCompensatedRows + lane;
+    V scale[kVectors], zero[kVectors], low[kVectors], high[kVectors];
+    SUTRA_UNROLL
+    for (size_t v = 0; v < kVectors; ++v) {
+      scale[v] = V::load(columns.scales + group + v * V::kLanes, AllLanes{});
+      zero[v] = V::load(columns.zeros + group + v * V::kLanes, AllLanes{});
+      low[v] = V::splat(columns.lowest) - zero[v];
+      high[v] = V::splat(columns.levels) - zero[v];
+    }
+    SUTRA_UNROLL
+    for (size_t i = 0; i < kColumns; ++i) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kVectors; ++v) {
+        const size_t at = (column + i) * kCompensatedRows + lane + v * V::kLanes;
+        const V whole = (own[i][v] / scale[v] + V::constant(kRound)) - V::constant(kRound);
+        const V steps = V::min(high[v], V::max(low[v], whole));
+        (steps + zero[v]).store(rounded + at, AllLanes{});
+        own[i][v] = own[i][v] - steps * scale[v];
+        own[i][v].store(weights + at, AllLanes{});
+      }
+      SUTRA_UNROLL
+      for (size_t j = 0; j < kColumns; ++j) {
+        if (j <= i) continue;
+        const V factor = V::splat(columns.factors[(column + i) * columns.n + column + j]);
+        SUTRA_UNROLL
+        for (size_t v = 0; v < kVectors; ++v) own[j][v] = own[j][v] - own[i][v] * factor;
+      }
+    }
+  }
+
+  static void compensated_rounding(const CompensatedColumns& columns, float* weights, float* rounded) {
+    // As many as the registers hold; of the shapes that they do, those that were fastest.
+    constexpr size_t kColumns = V::kLanes >= 16 ? 16 : V::kLanes == 8 ? 4 : 2;
+    constexpr size_t kVectors = V::kLanes >= 16 ? 1 : V::kLanes == 8 ? 2 : 4;
+    size_t column = 0;
+    for (; columns.n - column >= kColumns; column += kColumns) {
+      for (size_t lane = 0; lane < kCompensatedRows; lane += kVectors * V::kLanes) {
+        compensated_tile<kColumns, kVectors>(columns, column, lane, weights, rounded);
+      }
+    }
+    for (; column < columns.n; ++column) {
+      for (size_t lane = 0; lane < kCompensatedRows; lane += kVectors * V::kLanes) {
+        compensated_tile<1, kVectors>(columns, column, lane, weights, rounded);
+      }
+    }
+  }
+
+  // A vector of V's size.
+  static constexpr size_t kDoubles = V::kLanes > 2 ? V::kLanes / 2 : 1;
+  typedef double Doubles __attribute__((vector_size(kDoubles * sizeof(double))));
+  // A tile of what inverse_factor() computes at once.
+  static constexpr size_t kTileRows = 4, kTileVectors = 2, kTileColumns = kTileVectors * kDoubles;
+
+  static SUTRA_ALWAYS_INLINE Doubles load_doubles(const double* from) {
+    Doubles loaded;
+    __builtin_memcpy(&loaded, from, sizeof loaded);
+    return loaded;
+  }
+  static SUTRA_ALWAYS_INLINE void store_doubles(double* to, Doubles v) { __builtin_memcpy(to, &v, sizeof v); }
+
+  // to [r][c] −= Σ a[k][r] · b[k][c] over first ≤ k < last in order, for a tile; rows of all are n apart.
+  static SUTRA_ALWAYS_INLINE void subtract_products(const double* a, const double* b, size_t first, size_t last,
+                                                    size_t n, double* to) {
+    Doubles sums[kTileRows][kTileVectors];
+    SUTRA_UNROLL
+    for (size_t r = 0; r < kTileRows; ++r) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kTileVectors; ++v) sums[r][v] = load_doubles(to + r * n + v * kDoubles);
+    }
+    for (size_t k = first; k < last; ++k) {
+      Doubles own[kTileVectors];
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kTileVectors; ++v) own[v] = load_doubles(b + k * n + v * kDoubles);
+      SUTRA_UNROLL
+      for (size_t r = 0; r < kTileRows; ++r) {
+        SUTRA_UNROLL
+        for (size_t v = 0; v < kTileVectors; ++v) sums[r][v] = sums[r][v] - a[k * n + r] * own[v];
+      }
+    }
+    SUTRA_UNROLL
+    for (size_t r = 0; r < kTileRows; ++r) {
+      SUTRA_UNROLL
+      for (size_t v = 0; v < kTileVectors; ++v) store_doubles(to + r * n + v * kDoubles, sums[r][v]);
+    }
+  }
+
+  // to −= factor · from for columns first ≤ c < last, whole vectors.
+  static SUTRA_ALWAYS_INLINE void subtract_row(const double* from, double factor, size_t first, size_t last,
+                                               double* to) {
+    for (size_t c = first / kDoubles * kDoubles; c < last; c += kDoubles) {
+      store_doubles(to + c, load_doubles(to + c) - factor * load_doubles(from + c));
+    }
+  }
+  static SUTRA_ALWAYS_INLINE void divide_row(double* row, double by, size_t first, size_t last) {
+    for (size_t c = first / kDoubles * kDoubles; c < last; c += kDoubles) {
+      store_doubles(row + c, load_doubles(row + c) / by);
+    }
+  }
+
+  static void inverse_factor(double* h, double* inverse, size_t n) {
+    for (size_t first = 0; first < n; first += kTileRows) {
+      double* const rows = h + first * n;
+      for (size_t c = first / kTileColumns * kTileColumns; c < n; c += kTileColumns) {
+        subtract_products(h + first, h + c, 0, first, n, rows + c);
+      }
+      for (size_t i = 0; i < kTileRows; ++i) {
+        double* const row = rows + i * n;
+        divide_row(row, __builtin_sqrt(row[first + i]), first + i, n);
+        for (size_t r = i + 1; r < kTileRows; ++r) subtract_row(row, row[first + r], first + r, n, rows + r * n);
+      }
+    }
+    for (size_t first = 0; first < n; first += kTileRows) {
+      double* const rows = inverse + first * n;
+      // Above the diagonal the inverse is 0.
+      for (size_t c = 0; c < first; c += kTileColumns) subtract_products(h + first, inverse + c, c, first, n, rows + c);
+      for (size_t i = 0; i < kTileRows; ++i) {
+        double* const row = rows + i * n;
+        for (size_t k = 0; k < i; ++k)
+          subtract_row(rows + k * n, h[(first + k) * n + first + i], 0, first + k + 1, row);
+        row[first + i] = 1;
+        divide_row(row, h[(first + i) * n + first + i], 0, first + i + 1);
+      }
+    }
+  }
 };
 
 template <class V>
 constexpr RoundingKernels rounding_kernels() {
   using Body = RoundingBody<V>;
-  return {Body::group_ranges,     Body::rounding_error, Body::moment_error, Body::range_errors,
-          Body::quadratic_errors, Body::channel_sums,   Body::add_products};
+  return {Body::group_ranges, Body::rounding_error,       Body::moment_error,
+          Body::range_errors, Body::quadratic_errors,     Body::channel_sums,
+          Body::add_products, Body::compensated_rounding, Body::inverse_factor};
 }
 
 }  // namespace

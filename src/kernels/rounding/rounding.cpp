@@ -65,6 +65,12 @@ void add_products(const float* x, size_t n_tokens, size_t stride, size_t n, floa
   select(kVariants)->add_products(x, n_tokens, stride, n, products);
 }
 
+void compensated_rounding(const CompensatedColumns& columns, float* weights, float* rounded) {
+  select(kVariants)->compensated_rounding(columns, weights, rounded);
+}
+
+void inverse_factor(double* h, double* inverse, size_t n) { select(kVariants)->inverse_factor(h, inverse, n); }
+
 std::span<const Variant<const RoundingKernels*>> rounding_variants() { return kVariants; }
 
 }  // namespace sutra::kernels

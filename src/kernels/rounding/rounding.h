@@ -1,5 +1,5 @@
 // What rounding a row of weights to a few levels does to them, and to a product with them: the inner loops of the
-// searches in quant/.
+// searches and of GPTQ in quant/.
 //
 //   step = max(high − low, 1e-5) / levels,  zero = clamp(−round(low / step), 0, levels)
 //   Q(w) = (clamp(round(w · (1 / step)) + zero, 0, levels) − zero) · step            round: half to even
@@ -7,7 +7,8 @@
 // for each group of weights along the row, which has a range low ≤ 0 ≤ high of its own; weights outside of it get its
 // ends. Where the columns are scaled by s, Q(w · s) / s stands for w.
 // Numerics: float32; sums in the order of gemm_f.h. All variants give the same bits. |w| · levels < 4e6 · step.
-// Source: Lin et al. 2023, arXiv:2306.00978, section 2 (the quantizer).
+// Source: Lin et al. 2023, arXiv:2306.00978, section 2 (the quantizer); Frantar et al. 2022,
+// arXiv:2210.17323, section 3 (compensated rounding).
 #pragma once
 
 #include <cstddef>
@@ -64,6 +65,31 @@ void channel_sums(const float* x, size_t n_tokens, size_t stride, size_t n, cons
 // may be written, with anything.
 void add_products(const float* x, size_t n_tokens, size_t stride, size_t n, float* products);
 
+// Rows that compensated_rounding() takes at a time, side by side: enough that none of their divisions waits for another.
+inline constexpr size_t kCompensatedRows = 32;
+
+// n columns of kCompensatedRows rows.
+struct CompensatedColumns {
+  size_t n;
+  size_t group_size;     // a multiple of 16
+  const float* factors;  // [n, n], read where i < j
+  const float* scales;   // [G, kCompensatedRows], of G groups of columns
+  const float* zeros;    // the same
+  float lowest, levels;
+};
+
+// weights [n, kCompensatedRows] are rounded, column by column in order, and what that changes is taken off those after it:
+//
+//   q = clamp(round(wᵢ / scale), lowest − zero, levels − zero),  eᵢ = wᵢ − q · scale,  wⱼ ← wⱼ − eᵢ · factorᵢⱼ for j > i
+//
+// rounded [n, kCompensatedRows] = q + zero. The errors e take the place of the weights.
+void compensated_rounding(const CompensatedColumns& columns, float* weights, float* rounded);
+
+// h [n, n], symmetric and positive definite, n a multiple of 16, is given by its upper triangle, which becomes U of
+// h = UᵀU; inverse [n, n], zeros before, becomes U⁻ᵀ, in its lower triangle. What is below the diagonal of h may be anything
+// finite, and is after. Double precision; each element is made of its terms in order.
+void inverse_factor(double* h, double* inverse, size_t n);
+
 struct RoundingKernels {
   void (*group_ranges)(const RoundingRow& row, float* low, float* high);
   void (*rounding_error)(const RoundingRow& row, const float* low, const float* high, float levels, float* error);
@@ -74,6 +100,8 @@ struct RoundingKernels {
   void (*quadratic_errors)(const float* errors, size_t n_errors, size_t n, const float* products, float* squares);
   void (*channel_sums)(const float* x, size_t n_tokens, size_t stride, size_t n, const ChannelSums& out);
   void (*add_products)(const float* x, size_t n_tokens, size_t stride, size_t n, float* products);
+  void (*compensated_rounding)(const CompensatedColumns& columns, float* weights, float* rounded);
+  void (*inverse_factor)(double* h, double* inverse, size_t n);
 };
 std::span<const Variant<const RoundingKernels*>> rounding_variants();
 

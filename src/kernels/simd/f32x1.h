@@ -45,6 +45,9 @@ struct F32x1 {
   static bool all_less(F32x1 a, F32x1 b) { return a.v < b.v; }
   // Lanes added as a tree: i + (i+2), i + (i+1).
   static float sum(F32x1 a) { return a.v; }
+  // Of the lanes, where none is NaN and zeros have one sign.
+  static float least(F32x1 a) { return a.v; }
+  static float largest(F32x1 a) { return a.v; }
 
   static Int bits(F32x1 a) { return {std::bit_cast<int32_t>(a.v)}; }
   static F32x1 from_bits(Int a) { return {std::bit_cast<float>(a.v)}; }

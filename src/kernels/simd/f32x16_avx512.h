@@ -53,6 +53,8 @@ struct F32x16 {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
+  static float least(F32x16 a) { return _mm512_reduce_min_ps(a.v); }
+  static float largest(F32x16 a) { return _mm512_reduce_max_ps(a.v); }
 
   static Int bits(F32x16 a) { return {_mm512_castps_si512(a.v)}; }
   static F32x16 from_bits(Int a) { return {_mm512_castsi512_ps(a.v)}; }

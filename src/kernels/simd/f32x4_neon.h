@@ -61,6 +61,8 @@ struct F32x4 {
     const float32x2_t two = vadd_f32(vget_low_f32(a.v), vget_high_f32(a.v));
     return vget_lane_f32(vadd_f32(two, vdup_lane_f32(two, 1)), 0);
   }
+  static float least(F32x4 a) { return vminvq_f32(a.v); }
+  static float largest(F32x4 a) { return vmaxvq_f32(a.v); }
 
   static Int bits(F32x4 a) { return {vreinterpretq_s32_f32(a.v)}; }
   static F32x4 from_bits(Int a) { return {vreinterpretq_f32_s32(a.v)}; }

@@ -76,6 +76,14 @@ struct F32x4 {
     const v128_t two = wasm_f32x4_add(a.v, wasm_i32x4_shuffle(a.v, a.v, 2, 3, 2, 3));
     return wasm_f32x4_extract_lane(wasm_f32x4_add(two, wasm_i32x4_shuffle(two, two, 1, 1, 1, 1)), 0);
   }
+  static float least(F32x4 a) {
+    const v128_t two = wasm_f32x4_pmin(a.v, wasm_i32x4_shuffle(a.v, a.v, 2, 3, 2, 3));
+    return wasm_f32x4_extract_lane(wasm_f32x4_pmin(two, wasm_i32x4_shuffle(two, two, 1, 1, 1, 1)), 0);
+  }
+  static float largest(F32x4 a) {
+    const v128_t two = wasm_f32x4_pmax(a.v, wasm_i32x4_shuffle(a.v, a.v, 2, 3, 2, 3));
+    return wasm_f32x4_extract_lane(wasm_f32x4_pmax(two, wasm_i32x4_shuffle(two, two, 1, 1, 1, 1)), 0);
+  }
 
   static Int bits(F32x4 a) { return {a.v}; }
   static F32x4 from_bits(Int a) { return {a.v}; }

@@ -2,8 +2,8 @@
 //
 // A body is a template over a vector type V (f32x1.h, f32x4_wasm.h, f32x4_neon.h, f32x8_avx2.h, f32x16_avx512.h),
 // written once and instantiated by each variant's file. V has kLanes, kManyRegisters; load, store, keep, splat,
-// constant, zero; + − · /; min, max, abs, with_sign_of, select_less, all_less; bits, from_bits and integer steps; sum;
-// load_f16, load_bf16. Intrinsics are used in those files only.
+// constant, zero; + − · /; min, max, abs, with_sign_of, select_less, all_less; bits, from_bits and integer steps; sum,
+// least, largest; load_f16, load_bf16. Intrinsics are used in those files only.
 //
 // Everything in this folder and in every body.h is in an unnamed namespace: code compiled for one instruction set must
 // never be merged by the linker with the same function compiled for another. For the same reason bodies call no
