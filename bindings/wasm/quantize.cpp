@@ -36,6 +36,7 @@ Result<Quantizer> create(uint32_t text_bytes, const QuantizeOptions& options, co
                          uint32_t n_threads) {
   SUTRA_ASSIGN(ModelWeights weights, loader()->finish_weights());
   loader().reset();
+  weights.places = left_matrices()->take_places();
   Sequences sequences;
   if (options.method != QuantizeOptions::Method::kRtn) {
     SUTRA_ASSIGN(const text::Tokenizer tokenizer, tokenizer_of(companions(), weights.tokenizer));

@@ -15,6 +15,11 @@ Companions& companions() {
   return the_companions;
 }
 
+std::optional<LeftMatrices>& left_matrices() {
+  static std::optional<LeftMatrices> the_matrices;
+  return the_matrices;
+}
+
 BufferSink& file_sink() {
   static BufferSink the_sink;
   return the_sink;
@@ -31,7 +36,8 @@ extern "C" {
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_weights_begin(uint32_t leaves_matrices) {
   companions() = Companions();
   file_sink().clear();
-  return begin_loading({.weights_only = true, .leaves_from_bytes = leaves_matrices != 0 ? kLargeMatrixBytes : 0});
+  return begin_loading(
+      {.weights_only = true, .filter = leaves_matrices != 0 ? &left_matrices().emplace(kLargeMatrixBytes) : nullptr});
 }
 
 // input: the name, of name_bytes, of a file beside the weights, then the text in it: a tokenizer, or what goes along

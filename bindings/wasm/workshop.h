@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include "base/aligned_buffer.h"
@@ -41,6 +42,8 @@ class BufferSink final : public ByteSink {
 
 // What is fed beside the weights.
 Companions& companions();
+// Those that stay in the files, where they do.
+std::optional<LeftMatrices>& left_matrices();
 // Where the file with the weights goes.
 BufferSink& file_sink();
 

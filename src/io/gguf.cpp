@@ -78,12 +78,8 @@ Status GgufReader::give_held() {
 
 Status GgufReader::end_header() {
   header_ = parser_.finish();
-  for (const TensorEntry& entry : header_->tensors) {
-    if (sink_ != nullptr && sink_->contains(entry.name)) {
-      return fail(ErrorCode::kMalformed, "tensor '", printable(entry.name), "' came with another file already");
-    }
-  }
-  if (sink_ != nullptr) run_.emplace(header_->tensors, *sink_);
+  if (sink_ == nullptr) return {};
+  SUTRA_ASSIGN(run_, TensorRun::create(header_->tensors, *sink_));
   return {};
 }
 

@@ -7,21 +7,14 @@
 
 namespace sutra {
 
-// Are asked for before anything is known.
-static constexpr uint64_t kBeginningBytes = 16;
-
 static_assert(std::endian::native == std::endian::little, "tensor bytes are used as they lie in the file");
 
 SafetensorsStream::SafetensorsStream(std::string source, uint64_t file_size, TensorSink& sink)
     : source_(std::move(source)), file_size_(file_size), sink_(sink) {}
 
 ByteRange SafetensorsStream::wanted() const {
-  if (in_order()) return {at_, file_size_ - at_};
-  if (run_) return run_->wanted(at_);
-  // Whoever tells formats apart has given more than the length.
-  const uint64_t left =
-      length_filled_ < length_bytes_.size() ? kBeginningBytes - at_ : header_json_.size() - header_filled_;
-  return {at_, std::min(left, file_size_ - at_)};
+  // Who gives more than the header has has given a piece: that is dropped, or used.
+  return in_order() || !run_ ? ByteRange{at_, file_size_ - at_} : run_->wanted(at_);
 }
 
 Status SafetensorsStream::feed(std::span<const std::byte> chunk) {
@@ -85,13 +78,8 @@ Status SafetensorsStream::read_header(std::span<const std::byte>& chunk) {
   if (header_filled_ < header_json_.size()) return {};
   SUTRA_ASSIGN(SafetensorsHeader header, parse_safetensors_header(header_json_.bytes(), file_size_));
   header_json_ = {};
-  for (const TensorEntry& entry : header.tensors) {
-    if (sink_.contains(entry.name)) {
-      return fail(ErrorCode::kMalformed, "tensor '", printable(entry.name), "' came with another file already");
-    }
-  }
   header_ = std::move(header);
-  run_.emplace(header_->tensors, sink_);
+  SUTRA_ASSIGN(run_, TensorRun::create(header_->tensors, sink_));
   return {};
 }
 

@@ -334,8 +334,7 @@ void TorchReader::plan_passes() {
     }
   }
   for (size_t i = 0; i < t.storages.size(); ++i) {
-    const bool is_left = whole[i] && sink_->bytes_wanted(t.entries[*whole[i]]) < t.storages[i].n_bytes;
-    passes_.push_back({i, whole[i], !is_left});
+    passes_.push_back({i, whole[i], !whole[i] || sink_->bytes_wanted(t.entries[*whole[i]]) == t.storages[i].n_bytes});
   }
   for (const size_t i : parts) passes_.push_back({t.views[i].storage, i, false});
   std::ranges::sort(passes_, {}, [&](const Pass& pass) {

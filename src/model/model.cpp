@@ -56,7 +56,7 @@ void Model::head_input(size_t n_tokens, LogitsWanted wanted, Workspace& workspac
                        std::span<float> out) const {
   const size_t n_wanted = wanted == LogitsWanted::kAll ? n_tokens : 1;
   SUTRA_ASSERT(out.size() == stream_floats(n_wanted));
-  const float* x = stream(workspace, n_tokens).front().data();
+  const float* x = Arena(workspace.buffer.bytes()).take<float>(stream_floats(n_tokens));
   normalize(norm_weight_, norm_bias_, ends_.eps, x + stream_floats(n_tokens - n_wanted), n_wanted, out.data(), pool);
   // It is logits that are multiplied; their input is shorter.
   if (ends_.logits_multiplier != 1) kernels::scale(out.data(), ends_.logits_multiplier, out.size(), out.data());

@@ -213,7 +213,7 @@ bool WeightSink::can_pack_awq(const TensorEntry& entry) const {
 bool WeightSink::can_pack_blocks(const TensorEntry& entry) const {
   constexpr uint64_t kMaxColumns = uint64_t{1} << 18;
   if (!packs_blocks_ || !is_block(entry.dtype) || entry.shape.n_dims() != 2) return false;
-  if (std::ranges::binary_search(kept_, entry.name)) return false;
+  if (keeps(entry.name)) return false;
   if (!fits_size_t(entry.shape[0]) || entry.shape[1] > kMaxColumns) return false;
   const auto packed_bytes = BlockPacker::packed_bytes(entry.dtype, entry.shape[0], entry.shape[1]);
   return packed_bytes && *packed_bytes / 2 <= entry.end - entry.begin;
@@ -224,30 +224,9 @@ void WeightSink::keep(std::vector<std::string> names) {
   std::ranges::sort(kept_);
 }
 
-void WeightSink::leave_matrices(uint64_t from_bytes, std::vector<TensorPlace>& places, size_t file) {
-  SUTRA_ASSERT(from_bytes > kHeadBytes);
-  places_ = &places;
-  left_bytes_ = from_bytes;
-  file_ = file;
-}
-
-uint64_t WeightSink::bytes_wanted(const TensorEntry& entry) const {
-  const uint64_t n_bytes = entry.end - entry.begin;
-  // Low-rank pairs are transposed or joined in some dialects (model/blinkdl.h, model/fla_rwkv6.h).
-  const bool may_change = !entry.name.ends_with(".weight") || entry.name.find("lora") != std::string::npos ||
-                          entry.name.find(".x_proj.") != std::string::npos ||
-                          std::ranges::binary_search(kept_, entry.name);
-  const bool is_left = places_ != nullptr && n_bytes >= left_bytes_ && entry.file_offset > 0 && !may_change &&
-                       entry.shape.n_dims() == 2 && kAnyFloat.contains(entry.dtype);
-  return is_left ? kHeadBytes : n_bytes;
-}
+bool WeightSink::keeps(std::string_view name) const { return std::ranges::binary_search(kept_, name); }
 
 Status WeightSink::begin(const TensorEntry& entry) {
-  is_left_ = bytes_wanted(entry) < entry.end - entry.begin;
-  if (is_left_) {
-    places_->push_back({file_, entry.file_offset, entry.end - entry.begin, entry.crc32, {}});
-    return {};
-  }
   const bool is_matrix = entry.shape.n_dims() == 2;
   const bool is_words = entry.dtype == Dtype::kI32 && (entry.name.ends_with(kQweight) || entry.name.ends_with(kPacked));
   if (is_matrix && (is_block(entry.dtype) || is_words)) {
@@ -268,11 +247,6 @@ Status WeightSink::begin(const TensorEntry& entry) {
 }
 
 Status WeightSink::write(std::span<const std::byte> bytes) {
-  if (is_left_) {
-    std::vector<std::byte>& head = places_->back().head;
-    head.insert(head.end(), bytes.begin(), bytes.end());
-    return {};
-  }
   if (block_packer_) {
     const Status status = block_packer_->write(bytes);
     if (!status) return fail(status.error().code, "tensor '", printable(block_name_), "': ", status.error().message);
@@ -284,9 +258,6 @@ Status WeightSink::write(std::span<const std::byte> bytes) {
 }
 
 Status WeightSink::end(const TensorEntry& entry) {
-  if (is_left_) {
-    return out_.tensors_.insert(entry.name, Tensor::elsewhere(entry.dtype, entry.shape, places_->size() - 1));
-  }
   if (block_packer_) {
     out_.blocks_.emplace(entry.name, block_packer_->finish());
     block_packer_.reset();

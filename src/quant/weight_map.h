@@ -82,19 +82,17 @@ class WeightMap {
   bool has_quantized_ = false;                                      // a matrix of AWQ or in blocks came
 };
 
-// Fills a WeightMap. The three parts of a matrix may come in any order and from different files. Parts that do not fit
-// each other stay as they are, for take_awq to say what is wrong with them.
-// Of a tensor that was left in its file these are read.
-inline constexpr uint64_t kHeadBytes = 4096;
+class WeightSink;
 
-// Where it lies.
-struct TensorPlace {
-  size_t file = 0;  // in the order of the files
-  uint64_t offset = 0, n_bytes = 0;
-  std::optional<uint32_t> crc32;  // of all of them, where the file says it
-  std::vector<std::byte> head;    // kHeadBytes of them
+// Stands before the sinks of a loader and may keep tensors from them.
+class WeightFilter : public TensorSink {
+ public:
+  // For the file that comes next: the others go to `next`, which passes them on to `sink`, and all of them into `out`.
+  virtual void begin_file(TensorSink& next, const WeightSink& sink, WeightMap& out) = 0;
 };
 
+// Fills a WeightMap. The three parts of a matrix may come in any order and from different files. Parts that do not fit
+// each other stay as they are, for take_awq to say what is wrong with them.
 class WeightSink final : public TensorSink {
  public:
   // AWQ's matrices of 4 bits are packed where `packed` says that there are some; the other layouts when the model takes
@@ -103,14 +101,10 @@ class WeightSink final : public TensorSink {
 
   // Blocks of these names come as they are: somebody moves their elements before they are packed.
   void keep(std::vector<std::string> names);
-  // Matrices of floats of at least so many bytes, more than kHeadBytes, that nobody changes but by name stay in their files:
-  // they come as Tensor::elsewhere(), the index of one of `places`, which must outlive the sink. `file` is the index of the
-  // file that comes next.
-  void leave_matrices(uint64_t from_bytes, std::vector<TensorPlace>& places, size_t file);
+  // Whether it is one of those.
+  [[nodiscard]] bool keeps(std::string_view name) const;
 
   [[nodiscard]] bool contains(std::string_view name) const override { return out_.contains(name); }
-  [[nodiscard]] uint64_t bytes_wanted(const TensorEntry& entry) const override;
-  [[nodiscard]] bool leaves_bytes() const override { return places_ != nullptr; }
   Status begin(const TensorEntry& entry) override;
   Status write(std::span<const std::byte> bytes) override;
   Status end(const TensorEntry& entry) override;
@@ -124,11 +118,7 @@ class WeightSink final : public TensorSink {
   TensorMapSink plain_;
   std::optional<PackedConfig> awq_;
   bool packs_blocks_;
-  std::vector<std::string> kept_;  // sorted
-  std::vector<TensorPlace>* places_ = nullptr;
-  uint64_t left_bytes_ = 0;  // from which on matrices are left
-  size_t file_ = 0;
-  bool is_left_ = false;             // the tensor that is being read
+  std::vector<std::string> kept_;    // sorted
   std::optional<AwqPacker> packer_;  // while a qweight is being read
   std::optional<BlockPacker> block_packer_;
   std::string block_name_;  // of the matrix that it packs

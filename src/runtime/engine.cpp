@@ -82,13 +82,13 @@ Status ModelLoader::begin_file(std::string_view name, uint64_t size_bytes) {
     const std::optional<PackedConfig> packed = config_ ? config_->packed : std::nullopt;
     weight_sink_ = std::make_unique<WeightSink>(*weights_, packed, !options_.exact && !options_.weights_only);
     inventory_ = std::make_unique<ModelInventory>(*weight_sink_);
-    places_ = std::make_unique<std::vector<TensorPlace>>();
   }
-  if (const uint64_t bytes = options_.leaves_from_bytes; bytes > 0) {
-    weight_sink_->leave_matrices(bytes, *places_, n_files_);
+  TensorSink* sink = inventory_.get();
+  if (options_.filter != nullptr) {
+    options_.filter->begin_file(*sink, *weight_sink_, *weights_);
+    sink = options_.filter;
   }
-  ++n_files_;
-  file_ = std::make_unique<TensorFile>(std::string(name), size_bytes, *inventory_);
+  file_ = std::make_unique<TensorFile>(std::string(name), size_bytes, *sink);
   return {};
 }
 
@@ -156,9 +156,8 @@ Status ModelLoader::use_published_names() {
 
 Result<ModelWeights> ModelLoader::finish_weights() {
   SUTRA_TRY(use_published_names());
-  return ModelWeights{std::move(*config_),   std::move(config_json_),
-                      std::move(overrides_), std::move(tokenizer_metadata_),
-                      std::move(*weights_),  std::move(*places_)};
+  return ModelWeights{std::move(*config_), std::move(config_json_), std::move(overrides_),
+                      std::move(tokenizer_metadata_), std::move(*weights_)};
 }
 
 Result<std::shared_ptr<const Engine>> ModelLoader::finish() {

@@ -15,6 +15,7 @@
 #include "base/thread_pool.h"
 #include "io/tensor_file.h"
 #include "model/model.h"
+#include "quant/left_matrices.h"
 #include "quant/weight_map.h"
 #include "runtime/model_inventory.h"
 #include "text/tokenizer.h"
@@ -24,9 +25,6 @@ namespace sutra {
 // Most tokens of one forward pass: long prompts run in chunks, so memory does not grow with them.
 inline constexpr size_t kChunkTokens = 64;
 
-// From which on it is worth to leave a matrix in its file until its turn comes.
-inline constexpr uint64_t kLargeMatrixBytes = uint64_t{1} << 20;
-
 struct LoadOptions {
   // float32 activations and weights as stored: no activation quantisation, 4-bit weights widened.
   bool exact = false;
@@ -35,8 +33,8 @@ struct LoadOptions {
   size_t n_threads = 1;
   // For finish_weights(): weights as the files have them, and the tokenizer of a GGUF file as its metadata.
   bool weights_only = false;
-  // With it: matrices of at least so many bytes stay in their files (WeightSink::leave_matrices); 0: none does.
-  uint64_t leaves_from_bytes = 0;
+  // With it: may keep tensors from the loader, which it outlives.
+  WeightFilter* filter = nullptr;
 };
 
 struct ModelInfo {
@@ -95,8 +93,8 @@ struct ModelWeights {
   std::vector<std::string> overrides;  // key=value
   GgufMetadata tokenizer;              // what a GGUF file says of its own: the keys that begin with "tokenizer."
   WeightMap weights;
-  // With LoadOptions::leaves_from_bytes: where those are.
-  std::vector<TensorPlace> places;
+  // Of those of the weights that LeftMatrices kept from the loader.
+  std::vector<MatrixPlace> places = {};
 };
 
 // Loads a model from bytes: config, optionally a tokenizer, then each weight file in turn, in any format of
@@ -141,11 +139,9 @@ class ModelLoader {
   bool is_gguf_ = false;
   // Behind pointers, because each refers to the one before it and a loader may move.
   std::unique_ptr<WeightMap> weights_;
-  std::unique_ptr<std::vector<TensorPlace>> places_;
   std::unique_ptr<WeightSink> weight_sink_;
   std::unique_ptr<ModelInventory> inventory_;
   std::unique_ptr<TensorFile> file_;
-  size_t n_files_ = 0;
 };
 
 // Checks every kernel variant that this build may run against the scalar one, on fixed small data.

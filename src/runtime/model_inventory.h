@@ -19,8 +19,6 @@ class ModelInventory final : public TensorSink {
   explicit ModelInventory(TensorSink& next) : next_(next) {}
 
   [[nodiscard]] bool contains(std::string_view name) const override { return next_.contains(name); }
-  [[nodiscard]] uint64_t bytes_wanted(const TensorEntry& entry) const override { return next_.bytes_wanted(entry); }
-  [[nodiscard]] bool leaves_bytes() const override { return next_.leaves_bytes(); }
   Status begin(const TensorEntry& entry) override;
   Status write(std::span<const std::byte> bytes) override;
   Status end(const TensorEntry& entry) override { return next_.end(entry); }

@@ -38,9 +38,11 @@ Result<QuantizeReport> quantize_folder(const std::string& model, const std::stri
   SUTRA_ASSIGN(const ModelPaths paths, find_model(model));
   SUTRA_ASSIGN(Sequences sequences, read_sequences(model, options));
   FolderOptions load;
-  load.load.leaves_from_bytes = kLargeMatrixBytes;
+  LeftMatrices left(kLargeMatrixBytes);
+  load.load.filter = &left;
   load.overrides = options.overrides;
   SUTRA_ASSIGN(ModelWeights weights, load_model_weights(paths, load));
+  weights.places = left.take_places();
   SUTRA_ASSIGN(Companions companions, read_companions(paths, options.tokenizer_path));
   SUTRA_ASSIGN(Quantizer quantizer, Quantizer::create(std::move(weights), std::move(companions), std::move(sequences),
                                                       options.quantize, options.n_threads));

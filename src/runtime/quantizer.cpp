@@ -312,7 +312,7 @@ Status Quantizer::begin(ByteSink& sink) {
 Quantizer::Wanted Quantizer::wanted() const {
   if (tasks_.empty() || !tasks_.front().rows) return {};
   const SourceRows& rows = *tasks_.front().rows;
-  const TensorPlace& place = model_.places[*source_of(*rows.plan)->place()];
+  const MatrixPlace& place = model_.places[*source_of(*rows.plan)->place()];
   const uint64_t row_bytes = place.n_bytes / rows.plan->shape[0];
   const uint64_t left = rows.n * row_bytes - stage_->loaded_bytes;
   return {place.file, {place.offset + rows.first * row_bytes + stage_->loaded_bytes, std::min(left, kWantedBytes)}};
@@ -324,7 +324,7 @@ Status Quantizer::give(std::span<const std::byte> bytes) {
   const SourceRows& rows = *tasks_.front().rows;
   const Plan& plan = *rows.plan;
   const Tensor& source = *source_of(plan);
-  const TensorPlace& place = model_.places[*source.place()];
+  const MatrixPlace& place = model_.places[*source.place()];
   if (bytes.size() != wanted().range.size) {
     return fail(ErrorCode::kTruncated, "tensor '", printable(plan.name),
                 "': the file became shorter after it was read");

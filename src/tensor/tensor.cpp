@@ -69,12 +69,22 @@ Result<Tensor> Tensor::create(Dtype dtype, const Shape& shape, Contents contents
   return tensor;
 }
 
-Tensor Tensor::elsewhere(Dtype dtype, const Shape& shape, size_t place) {
+Result<Tensor> Tensor::elsewhere(Dtype dtype, const Shape& shape, size_t place) {
   Tensor tensor;
   tensor.dtype_ = dtype;
   tensor.shape_ = shape;
-  tensor.place_ = place;
+  SUTRA_ASSIGN(tensor.buffer_, AlignedBuffer::create(sizeof place));
+  std::memcpy(tensor.buffer_.data(), &place, sizeof place);
+  SUTRA_ASSERT(tensor.place().has_value());
   return tensor;
+}
+
+std::optional<size_t> Tensor::place() const {
+  size_t place = 0;
+  const auto n_bytes = tensor_bytes(dtype_, shape_);
+  if (buffer_.size() != sizeof place || !n_bytes || *n_bytes <= sizeof place) return std::nullopt;
+  std::memcpy(&place, buffer_.data(), sizeof place);
+  return place;
 }
 
 Status Tensor::reshape(const Shape& shape) {

@@ -61,8 +61,9 @@ class Tensor {
  public:
   Tensor() = default;
   static Result<Tensor> create(Dtype dtype, const Shape& shape, Contents contents = Contents::kZero);
-  // One whose elements lie elsewhere: at `place`, which whoever made it understands. It has no bytes.
-  static Tensor elsewhere(Dtype dtype, const Shape& shape, size_t place);
+  // One whose elements lie elsewhere: at `place`, which whoever made it understands. It has more than eight bytes; those that
+  // are here are not its own.
+  static Result<Tensor> elsewhere(Dtype dtype, const Shape& shape, size_t place);
 
   [[nodiscard]] Dtype dtype() const { return dtype_; }
   [[nodiscard]] const Shape& shape() const { return shape_; }
@@ -77,7 +78,7 @@ class Tensor {
   [[nodiscard]] std::span<const T> as() const {
     return buffer_.as<T>();
   }
-  [[nodiscard]] std::optional<size_t> place() const { return place_; }
+  [[nodiscard]] std::optional<size_t> place() const;
   // The same elements under another shape of as many; kShapeMismatch otherwise.
   Status reshape(const Shape& shape);
 
@@ -85,7 +86,6 @@ class Tensor {
   Dtype dtype_ = Dtype::kF32;
   Shape shape_;
   AlignedBuffer buffer_;
-  std::optional<size_t> place_;
 };
 
 // A float tensor (F64, F32, F16, BF16) widened or narrowed to F32; kDtypeMismatch for integers.

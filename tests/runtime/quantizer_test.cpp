@@ -312,12 +312,14 @@ namespace {
 // Quantises weights whose matrices of more than 4 KiB stay in the file, given when they are asked for.
 std::vector<std::byte> quantised_in_places(const std::string& model, const Sequences& sequences = random_sequences(),
                                            bool keep_embeddings = false) {
+  LeftMatrices left(kMatrixHeadBytes + 1);
   FolderOptions options;
-  options.load.leaves_from_bytes = kHeadBytes + 1;
+  options.load.filter = &left;
   const ModelPaths paths = value_of(find_model(model));
   std::vector<std::vector<std::byte>> files;
   for (const std::string& path : paths.weights) files.push_back(test::read_bytes(path));
   ModelWeights weights = value_of(load_model_weights(paths, options));
+  weights.places = left.take_places();
   CHECK(weights.places.size() >= weights.config.n_layer());
   Quantizer quantizer = value_of(
       Quantizer::create(std::move(weights), Companions(), sequences, {Method::kAwq, 4, 32, keep_embeddings}, 2));
@@ -388,10 +390,12 @@ TEST_CASE("a file that is not what it was when the matrices were left in it ends
   const auto path = test::shared_path("golden/models/rwkv7/model.pth");
   if (!path) SKIP("needs the shared models");
   const std::vector<std::byte> file = test::read_bytes(*path);
-  FolderOptions options;
-  options.load.leaves_from_bytes = kHeadBytes + 1;
   const auto error_of = [&](auto change) {
+    LeftMatrices left(kMatrixHeadBytes + 1);
+    FolderOptions options;
+    options.load.filter = &left;
     ModelWeights weights = value_of(load_model_weights(value_of(find_model(*path)), options));
+    weights.places = left.take_places();
     Quantizer quantizer = value_of(Quantizer::create(std::move(weights), Companions(), {}, {Method::kRtn, 4, 32}, 1));
     MemorySink sink;
     test::require_ok(quantizer.begin(sink));
