@@ -535,7 +535,9 @@ Status Quantizer::build_part() {
     const Tensor* const tensor = source_of(*plan);
     const std::string module = module_of(plan->name);
     if (tensor == nullptr || module == outer.embeddings || module == outer.head) continue;
-    SUTRA_ASSIGN(Tensor copy, clone(tensor->place() ? stage.weights.find(plan->name)->second : *tensor));
+    const Tensor& values = tensor->place() ? stage.weights.find(plan->name)->second : *tensor;
+    // All of the layer's are there at once: no larger than in their file.
+    SUTRA_ASSIGN(Tensor copy, tensor->place() && tensor->dtype() == Dtype::kF16 ? to_f16(values) : clone(values));
     SUTRA_TRY(copy.reshape(tensor->shape()));
     SUTRA_TRY(stage.part.insert(source_name(model_.weights, plan->name), std::move(copy)));
   }
