@@ -94,7 +94,7 @@ export interface Calls {
   ];
   loadTokenizer: [LoadRequest, { readonly vocabularySize: number }];
   convert: [ConvertRequest, Conversion];
-  quantize: [QuantizeRequest, Pick<Quantization, 'report' | 'files'>];
+  quantize: [QuantizeRequest, Omit<Quantization, 'toBlob'>];
   createSession: [{ readonly prompt: string }, SessionReply];
   append: [{ readonly session: number; readonly prompt: Prompt }, SessionReply];
   /** Without a session: from the zero state, which is then thrown away. `window`: pieces ahead of the reader. */

@@ -232,7 +232,7 @@ async function resume(heap: QuantizerHeap, { state, file }: OpenCheckpoint): Pro
 export async function quantizeModel(
   quantizer: Promise<RunningQuantizer>,
   context: Context<QuantizeRequest>,
-): Promise<Pick<Quantization, 'report' | 'files'>> {
+): Promise<Omit<Quantization, 'toBlob'>> {
   const { request, report } = context;
   const reading = (progress: LoadProgress) => report({ ...progress, fraction: readingShare * progress.fraction });
   const text = new Uint8Array(await request.calibration.arrayBuffer());
@@ -280,5 +280,5 @@ export async function quantizeModel(
     files[name] = new Blob([data]);
   }
   report({ phase: 'ready', loaded: file.size, total: file.size, fraction: 1 });
-  return { report: { architecture, ...heap.quantizeReport() }, files };
+  return { report: { architecture, ...heap.quantizeReport() }, files, memory: heap.memory() };
 }

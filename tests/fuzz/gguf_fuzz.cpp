@@ -5,6 +5,7 @@
 
 #include "base/aligned_buffer.h"
 #include "fuzz.h"
+#include "heads.h"
 #include "io/gguf.h"
 #include "model/gguf_config.h"
 #include "model/gguf_names.h"
@@ -60,5 +61,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     FUZZ_CHECK(memory_use().peak_bytes <= 16 * file.size() + (uint64_t{1} << 20));
     if (reader.header() != nullptr) use_header(*reader.header(), weights);
   }
+  HeadSink heads(file);
+  GgufReader reader(file.size(), &heads);
+  read_heads(reader, file);
   return 0;
 }

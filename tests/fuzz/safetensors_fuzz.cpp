@@ -8,6 +8,7 @@
 
 #include "base/aligned_buffer.h"
 #include "fuzz.h"
+#include "heads.h"
 #include "io/safetensors_stream.h"
 #include "quant/weight_map.h"
 
@@ -69,6 +70,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto whole = load(file, size + 1);
   FUZZ_CHECK(sutra::memory_use().peak_bytes <= size);
   load_weights(file);
+  HeadSink heads(file);
+  SafetensorsStream stream("f", file.size(), heads);
+  read_heads(stream, file);
   const auto pieces = load(file, 5);
   FUZZ_CHECK(whole.status.has_value() == pieces.status.has_value());
   if (!whole.status) {

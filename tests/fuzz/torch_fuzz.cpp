@@ -5,6 +5,7 @@
 
 #include "base/aligned_buffer.h"
 #include "fuzz.h"
+#include "heads.h"
 #include "io/tensor_map.h"
 #include "io/torch_file.h"
 
@@ -46,6 +47,9 @@ void read_pickle(std::span<const std::byte> bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto bytes = std::as_bytes(std::span(data, size));
   load_file(bytes);
+  HeadSink heads(bytes);
+  TorchReader reader(bytes.size(), &heads);
+  read_heads(reader, bytes);
   read_pickle(bytes);
   return 0;
 }
