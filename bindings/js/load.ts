@@ -96,7 +96,8 @@ export async function withoutStaleCache<T>(
 
 /** After so many bytes it is known whether a file is read in order. */
 const beginningBytes = 16;
-const pieceBytes = 4 << 20;
+/** Taken by the engine at once: after it another place may be wanted. */
+const pieceBytes = 1 << 20;
 
 /** Gives the engine a chunk of the file. False when it wants the file in places. */
 function loadInOrder(heap: Heap, file: OpenFile, chunk: Uint8Array, at: number): boolean {

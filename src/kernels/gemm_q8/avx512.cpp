@@ -22,8 +22,8 @@ struct Inner {
 
   template <Precision P, size_t kTokens>
   static void group(const GroupArgs<Q8View, kTokens>& args, float* out) {
-    __m512i high[kTokens][2] = {};
-    __m512i low[kTokens][2] = {};
+    __m512i high[kTokens] = {};
+    __m512i low[kTokens] = {};
     const std::byte* const end = args.tail;
     size_t at = args.first * 2;
     for (const std::byte* block = args.blocks; block < end; block += Q8View::kBlockBytes, at += 16) {
@@ -31,16 +31,15 @@ struct Inner {
         const __m512i weights = _mm512_loadu_si512(block + half * 64);
         for (size_t t = 0; t < kTokens; ++t) {
           const int8_t* x = args.x.bytes[t] + at + half * 4;
-          high[t][half] = _mm512_dpbusd_epi32(high[t][half], broadcast4(x), weights);
-          low[t][half] = _mm512_dpbusd_epi32(low[t][half], broadcast4(x + 8), weights);
+          high[t] = _mm512_dpbusd_epi32(high[t], broadcast4(x), weights);
+          low[t] = _mm512_dpbusd_epi32(low[t], broadcast4(x + 8), weights);
         }
       }
     }
     const __m512 scales = _mm512_loadu_ps(end);
     const __m512i offsets = _mm512_loadu_si512(end + Q8View::kTileRows * sizeof(float));
     for (size_t t = 0; t < kTokens; ++t) {
-      const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(_mm512_add_epi32(high[t][0], high[t][1]), 7),
-                                           _mm512_add_epi32(low[t][0], low[t][1]));
+      const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(high[t], 7), low[t]);
       const __m512 integer = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, offsets));
       const __m512 scale = _mm512_mul_ps(scales, _mm512_set1_ps(args.x.scales[t][args.group]));
       float* y = out + t * Q8View::kTileRows;
