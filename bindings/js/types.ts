@@ -181,7 +181,7 @@ export interface Quantization {
   readonly report: QuantizeReport;
   /** By their names, in the Hugging Face AWQ layout. load() takes a quantisation as it is. */
   readonly files: Readonly<Record<string, Blob>>;
-  /** What the work took of it: a layer's and not the model's. */
+  /** What the work took, beside the files: a layer and not the model. */
   readonly memory: MemoryUse;
   /** All of them in one .zip, for a download. */
   toBlob(): Promise<Blob>;

@@ -42,14 +42,10 @@ struct Source {
   int64_t block;
 };
 
-bool moves_elements(const Source& source) {
-  switch (source.rule.change) {
-    case Change::kTranspose:
-    case Change::kRotaryRows:
-    case Change::kGateAndUp: return true;
-    case Change::kRescale: return rescale_exponent(source.config, source.block) != 0;
-    default: return false;
-  }
+// Whether it becomes more than another name.
+bool changes(const Source& source) {
+  const Change change = source.rule.change;
+  return change != Change::kNone && (change != Change::kRescale || rescale_exponent(source.config, source.block) != 0);
 }
 
 // One vector of each mix, [1, 1, C].
@@ -124,12 +120,11 @@ Result<Tensor> changed(const Source& source, Tensor tensor, WeightMap& weights) 
 }
 
 Status read_one(const Source& source, const std::string& to, const Architecture& architecture, WeightMap& weights) {
-  const Change change = source.rule.change;
-  const bool is_as_it_was = change == Change::kRescale && !moves_elements(source);
-  if (change == Change::kNone || is_as_it_was) return weights.rename(source.name, to);
+  if (!changes(source)) return weights.rename(source.name, to);
   SUTRA_ASSIGN(Tensor tensor, weights.take(source.name));
   if (tensor.shape().n_elements() == 0) return wrong_shape(source.name, "elements", tensor.shape());
-  if (change == Change::kSplitLerps) return split_lerps(source, to, architecture.mixes, std::move(tensor), weights);
+  if (source.rule.change == Change::kSplitLerps)
+    return split_lerps(source, to, architecture.mixes, std::move(tensor), weights);
   SUTRA_ASSIGN(Tensor made, changed(source, std::move(tensor), weights));
   return weights.insert(to, std::move(made));
 }
@@ -142,9 +137,8 @@ std::vector<std::string> gguf_changed_tensors(const ModelConfig& config, const G
   if (!architecture) return names;
   for (const TensorEntry& entry : header.tensors) {
     const FileName name = split_file_name(entry.name);
-    if (name.block >= static_cast<int64_t>(config.n_layer())) continue;
     const Rule* const rule = rule_for(**architecture, name);
-    if (rule != nullptr && moves_elements({*rule, config, entry.name, name.block})) names.push_back(entry.name);
+    if (rule != nullptr && changes({*rule, config, entry.name, name.block})) names.push_back(entry.name);
     // The one tensor that another takes along.
     const auto takes_up = [](const Rule& one) { return one.change == Change::kGateAndUp; };
     const bool is_up = name.block >= 0 && name.rest == "ffn_up.weight";

@@ -228,7 +228,7 @@ std::vector<float> mean_weights(std::span<const CalibratedMatrix> matrices, size
 
 std::vector<size_t> spread_rows(size_t n, size_t max_rows) {
   std::vector<size_t> rows(std::min(max_rows, n));
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = i * n / rows.size();
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<size_t>(uint64_t{i} * n / rows.size());
   return rows;
 }
 

@@ -101,7 +101,8 @@ class WeightSink final : public TensorSink {
 
   // Blocks of these names come as they are: somebody moves their elements before they are packed.
   void keep(std::vector<std::string> names);
-  // Whether it is one of those.
+  // Whether there are such names, and whether this is one.
+  [[nodiscard]] bool keeps_any() const { return !kept_.empty(); }
   [[nodiscard]] bool keeps(std::string_view name) const;
 
   [[nodiscard]] bool contains(std::string_view name) const override { return out_.contains(name); }

@@ -419,7 +419,9 @@ Status Quantizer::begin_stage() {
     const Tensor* const source = source_of(plan);
     if (source == nullptr) continue;  // it is new
     if (source->place()) {
-      if (source->shape() != plan.shape) return wrong_shape(plan.name, plan.shape.to_string(), source->shape());
+      if (plan.shape.n_dims() != 2 || source->shape() != plan.shape) {
+        return wrong_shape(plan.name, plan.shape.to_string(), source->shape());
+      }
       if (!is_tall(plan)) {
         tasks_.push_back({[&plan](Quantizer& q) { return q.take_matrix(plan); },
                           SourceRows{&plan, 0, static_cast<size_t>(plan.shape[0])}});
@@ -454,7 +456,8 @@ Status Quantizer::begin_stage() {
   return {};
 }
 
-// Embeddings and heads that were left in their file: as large as several layers, they are never here as a whole.
+// Embeddings and heads that were left in their file: as large as several layers, they are here in parts, and as a whole only
+// in the form in which they are written.
 bool Quantizer::is_tall(const Plan& plan) const {
   const OuterNames outer = outer_names(model_.config);
   const std::string module = module_of(plan.name);
@@ -490,7 +493,7 @@ Status Quantizer::look_at_rows(const Plan& plan, size_t first) {
   const std::span<float> kept = stage.weights.find(plan.name)->second.as<float>();
   const std::span<const float> rows = std::as_const(stage.rows).as<float>();
   const auto begin = std::ranges::lower_bound(stage.searched_rows, first);
-  for (auto row = begin; row != stage.searched_rows.end() && (*row - first) * n_in < rows.size(); ++row) {
+  for (auto row = begin; row != stage.searched_rows.end() && *row - first < stage.rows.shape()[0]; ++row) {
     const auto at = static_cast<size_t>(row - stage.searched_rows.begin());
     std::ranges::copy(rows.subspan((*row - first) * n_in, n_in), kept.subspan(at * n_in).begin());
   }
@@ -511,7 +514,7 @@ Status Quantizer::embed_rows(const Tensor& rows, size_t first) {
   const auto begin = std::ranges::lower_bound(stage.embedded_ids, static_cast<int32_t>(first));
   for (auto id = begin; id != stage.embedded_ids.end(); ++id) {
     const size_t row = static_cast<size_t>(*id) - first, at = static_cast<size_t>(id - stage.embedded_ids.begin());
-    if (row * n_embd >= values.size()) break;
+    if (row >= values.size() / n_embd) break;
     std::ranges::copy(values.subspan(row * n_embd, n_embd), stage.embedded.as<float>().subspan(at * n_embd).begin());
   }
   return {};

@@ -32,7 +32,7 @@ void Quantizer::take_fingerprint() {
   constexpr size_t kHashedTensorBytes = 4096;
   Sha256 hash;
   // Of what is searched and how: another search goes on from another's checkpoint only by mistake.
-  constexpr int kVersion = 1;
+  constexpr int kVersion = 2;
   update(hash, concat(kVersion, " ", static_cast<int>(options_.method), " ", options_.bits, " ", options_.group_size,
                       " ", static_cast<int>(options_.keep_embeddings), "\n"));
   update(hash, files_beside_.front().text);  // config.json
