@@ -362,6 +362,33 @@ TEST_CASE("matrices that stay in their files until their turn make the same mode
   }
 }
 
+TEST_CASE("what GGUF's names change never stays in the file") {
+  ConvertFolderOptions options;
+  options.convert.format = ConvertOptions::Format::kGguf;
+  const auto gguf_of = [&](const test::TemporaryFolder& folder, std::string_view config) {
+    std::string gguf = folder.file("model.gguf");
+    value_of(convert_folder(fresh_model(folder, config), gguf, options, [](size_t, size_t) { return true; }));
+    return gguf;
+  };
+  // A convolution that is a matrix there, and large enough.
+  const test::TemporaryFolder mamba;
+  std::string wide(kConfigs[4]);
+  wide.replace(wide.find(": 64"), 4, ": 192");
+  const std::string gguf = gguf_of(mamba, wide);
+  CHECK(quantised_in_places(gguf) == quantised_at_once(gguf));
+  // Layers that the model has no use for.
+  const test::TemporaryFolder rwkv;
+  LeftMatrices left(kMatrixHeadBytes + 1);
+  FolderOptions load;
+  load.load.filter = &left;
+  load.overrides = {"num_hidden_layers=1"};
+  const ModelWeights weights = value_of(load_model_weights(value_of(find_model(gguf_of(rwkv, kConfigs[3]))), load));
+  const Tensor* const unused = weights.weights.find("blocks.1.att.time_maa_w1");
+  REQUIRE(unused != nullptr);
+  CHECK_FALSE(unused->place());
+  CHECK(weights.weights.find("blocks.1.att.key.weight")->place());
+}
+
 TEST_CASE("embeddings and heads of many rows are read in parts, and make the same model") {
   Sequences sequences = random_sequences();
   for (size_t i = 0; i < sequences[0].size(); ++i) sequences[0][i] = static_cast<int32_t>(69999 - 700 * i);
