@@ -162,15 +162,15 @@ export class Loading {
     heap.loadConfig(config ? await this.readSmall(heap, config) : new Uint8Array(), overrides);
   }
 
-  /** Returns the files that were read in places. */
-  async feedWeights(heap: Heap, { names, first }: WeightFiles): Promise<Blob[]> {
-    const files: Blob[] = [];
+  /** Returns the files, where they were read in places. */
+  async feedWeights(heap: Heap, { names, first }: WeightFiles): Promise<(Blob | undefined)[]> {
+    const files: (Blob | undefined)[] = [];
     for (const name of names)
-      files.push(...(await this.#feed(heap, name === first.name ? first : await openNeeded(this.folder, name))));
+      files.push(await this.#feed(heap, name === first.name ? first : await openNeeded(this.folder, name)));
     return files;
   }
 
-  async #feed(heap: Heap, file: OpenFile): Promise<Blob[]> {
+  async #feed(heap: Heap, file: OpenFile): Promise<Blob | undefined> {
     this.#open(file);
     const expected = this.#expectedHash(file);
     heap.loadFile(file.name, file.size);
@@ -186,11 +186,11 @@ export class Loading {
       this.#advance(file, chunk.length);
       if (!inOrder && file.blob && expected === undefined) break;
     }
-    const inPlaces = inOrder ? [] : [file.blob ?? new Blob(kept)];
-    for (const blob of inPlaces) await this.#loadInPlaces(heap, file, blob);
+    const blob = inOrder ? undefined : (file.blob ?? new Blob(kept));
+    if (blob) await this.#loadInPlaces(heap, file, blob);
     heap.loadFileEnd();
     await this.#verifyHash(heap, file, expected);
-    return inPlaces;
+    return blob;
   }
 
   async #loadInPlaces(heap: Heap, file: OpenFile, blob: Blob): Promise<void> {

@@ -209,7 +209,11 @@ function raiseBroken({ size }: Blob): never {
   return raise('malformed', `the checkpoint of ${size} bytes is not whole, or is something else`);
 }
 
-async function giveWanted(heap: QuantizerHeap, files: readonly Blob[], signal: AbortSignal): Promise<void> {
+async function giveWanted(
+  heap: QuantizerHeap,
+  files: readonly (Blob | undefined)[],
+  signal: AbortSignal,
+): Promise<void> {
   for (let wanted = heap.quantizeWanted(); wanted; wanted = heap.quantizeWanted()) {
     raiseIfAborted(signal);
     const { file, offset, size } = wanted;

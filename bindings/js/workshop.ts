@@ -39,7 +39,7 @@ export interface FedModel<Heap> {
   /** Whether there was a config.json. */
   readonly hasConfig: boolean;
   /** Those with the weights, where matrices were left in them. */
-  readonly files: readonly Blob[];
+  readonly files: readonly (Blob | undefined)[];
 }
 
 /** Feeds a model's weights and what lies beside them. */

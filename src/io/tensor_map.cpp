@@ -36,6 +36,10 @@ Result<Tensor> TensorMap::take(std::string_view name) {
   return tensor;
 }
 
+void TensorMap::drop(std::string_view name) {
+  if (const auto found = tensors_.find(name); found != tensors_.end()) tensors_.erase(found);
+}
+
 Result<Tensor> TensorMap::take(std::string_view name, DtypeSet dtypes, const Shape& shape) {
   if (const Tensor* const tensor = find(name)) {
     if (tensor->shape() != shape) {

@@ -46,6 +46,8 @@ class TensorMap {
   // what was found; the tensor then stays in the map.
   Result<Tensor> take(std::string_view name, DtypeSet dtypes, const Shape& shape);
   Result<Tensor> take(std::string_view name, Dtype dtype, const Shape& shape);
+  // Nothing happens where there is none.
+  void drop(std::string_view name);
 
   [[nodiscard]] size_t size() const { return tensors_.size(); }
   // Bytes of all tensors in the map.

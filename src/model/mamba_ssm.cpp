@@ -5,10 +5,9 @@ namespace sutra {
 Status rename_mamba_ssm(const ModelConfig& config, WeightMap& tensors) {
   constexpr std::string_view kTheirs = "backbone.embedding.weight", kOurs = "backbone.embeddings.weight";
   if (tensors.find(kTheirs) == nullptr) return {};
-  SUTRA_ASSIGN(Tensor embedding, tensors.take(kTheirs));
-  SUTRA_TRY(tensors.insert(std::string(kOurs), std::move(embedding)));
+  SUTRA_TRY(tensors.rename(kTheirs, kOurs));
   const bool tied = std::visit([](const auto& c) { return c.tie_word_embeddings; }, config.architecture);
-  if (tied && tensors.find("lm_head.weight") != nullptr) SUTRA_TRY(tensors.take("lm_head.weight"));
+  if (tied) tensors.drop("lm_head.weight");
   return {};
 }
 

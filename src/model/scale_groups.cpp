@@ -191,10 +191,7 @@ Status check_factor(const ScaleFactor& factor, size_t n, const std::map<std::str
               factor.axis == Axis::kFirst ? " rows" : " columns", " to scale, found shape ", shape.to_string());
 }
 
-// values, a matrix of n columns or of begin + n rows, each × its scale.
-void scale_columns(std::span<const float> scales, std::span<float> values) {
-  for (size_t i = 0; i < values.size(); ++i) values[i] *= scales[i % scales.size()];
-}
+// values, a matrix of begin + n rows, each × its scale.
 void scale_rows(std::span<const float> scales, size_t begin, std::span<float> values) {
   const size_t n_columns = values.size() / (begin + scales.size());
   for (size_t i = begin * n_columns; i < values.size(); ++i) values[i] *= scales[i / n_columns - begin];
@@ -216,6 +213,12 @@ std::vector<ScaleGroup> head_scale_groups(const ModelConfig& config) {
   // A look-up has to give the embedding as it was.
   if (names.tied) group.factors.push_back({matrix + "_scale", Axis::kFirst, -1, true});
   return {std::move(group)};
+}
+
+void scale_columns(std::span<const float> scales, std::span<float> values) {
+  for (size_t row = 0; row < values.size(); row += scales.size()) {
+    for (size_t k = 0; k < scales.size(); ++k) values[row + k] *= scales[k];
+  }
 }
 
 Status apply_scales(const ScaleGroup& group, std::span<const float> s,

@@ -45,6 +45,9 @@ std::vector<ScaleGroup> scale_groups(const ModelConfig& config, size_t layer);
 // Of the head, or of the embedding where it is the head too.
 std::vector<ScaleGroup> head_scale_groups(const ModelConfig& config);
 
+// values [N, K] of a linear's matrix, each column × its scale [K].
+void scale_columns(std::span<const float> scales, std::span<float> values);
+
 // Multiplies; s has n_channels positive finite entries, equal where they are tied. `weights` holds F32 tensors.
 // kNotFound and kShapeMismatch name the tensor, and nothing was changed.
 Status apply_scales(const ScaleGroup& group, std::span<const float> s,

@@ -17,13 +17,11 @@ void LeftMatrices::begin_file(TensorSink& next, const WeightSink& sink, WeightMa
 
 uint64_t LeftMatrices::bytes_wanted(const TensorEntry& entry) const {
   const uint64_t n_bytes = entry.end - entry.begin;
-  // GGUF's names: what becomes of them is known of the first file, if it is one of GGUF.
-  const bool is_unknown = entry.name.starts_with("blk.") && (n_files_ > 1 || !sink_->keeps_any());
   // Low-rank pairs are transposed or joined in some dialects (model/blinkdl.h, model/fla_rwkv6.h).
   const bool may_change = !entry.name.ends_with(".weight") || entry.name.find("lora") != std::string::npos ||
                           entry.name.find(".x_proj.") != std::string::npos || sink_->keeps(entry.name);
-  const bool is_left = !is_unknown && n_bytes >= from_bytes_ && entry.file_offset > 0 && !may_change &&
-                       entry.shape.n_dims() == 2 && kAnyFloat.contains(entry.dtype);
+  const bool is_left = n_bytes >= from_bytes_ && entry.file_offset > 0 && !may_change && entry.shape.n_dims() == 2 &&
+                       kAnyFloat.contains(entry.dtype);
   return is_left ? kMatrixHeadBytes : n_bytes;
 }
 

@@ -58,6 +58,12 @@ Result<Tensor> WeightMap::take(std::string_view name, DtypeSet dtypes, const Sha
   return tensors_.take(name, dtypes, shape);
 }
 
+Result<Tensor> WeightMap::take(std::string_view name) {
+  SUTRA_ASSIGN(Tensor tensor, tensors_.take(name));
+  if (!tensor.place()) return tensor;
+  return fail(ErrorCode::kUnsupported, "tensor '", printable(name), "' was left in its file");
+}
+
 Result<WeightMatrix> WeightMap::take_matrix(std::string_view name, size_t n_out, size_t n_in, bool exact) {
   const auto to_weight = [](auto matrix) { return WeightMatrix(std::move(matrix)); };
   if (const auto found = blocks_.find(name); found != blocks_.end()) {

@@ -57,8 +57,10 @@ class WeightMap {
 
   // A tensor as the file has it; null for one that is not there or was packed.
   [[nodiscard]] const Tensor* find(std::string_view name) const { return tensors_.find(name); }
-  // For those who rename tensors: errors of TensorMap.
-  Result<Tensor> take(std::string_view name) { return tensors_.take(name); }
+  // For those who change tensors: errors of TensorMap. kUnsupported for one that was left in its file.
+  Result<Tensor> take(std::string_view name);
+  // A tensor as the file has it; nothing happens where there is none.
+  void drop(std::string_view name) { tensors_.drop(name); }
   Status insert(std::string name, Tensor tensor) { return tensors_.insert(std::move(name), std::move(tensor)); }
   // Whatever became of it. Of the three parts of a packed matrix, the name of any renames all. kNotFound, kMalformed when
   // `to` is taken.
@@ -101,8 +103,7 @@ class WeightSink final : public TensorSink {
 
   // Blocks of these names come as they are: somebody moves their elements before they are packed.
   void keep(std::vector<std::string> names);
-  // Whether there are such names, and whether this is one.
-  [[nodiscard]] bool keeps_any() const { return !kept_.empty(); }
+  // Whether it is one of those.
   [[nodiscard]] bool keeps(std::string_view name) const;
 
   [[nodiscard]] bool contains(std::string_view name) const override { return out_.contains(name); }

@@ -155,7 +155,7 @@ class Quantizer {
   [[nodiscard]] bool is_scaled(const ScaleGroup& group) const;
   Status skip_to(size_t stage);
   Status begin_stage();
-  Status end_stage();
+  void end_stage();
   [[nodiscard]] bool is_tall(const Plan& plan) const;
   void add_row_tasks(const Plan& plan, const std::function<Status(Quantizer&, size_t)>& run);
   Status take_matrix(const Plan& plan);
@@ -173,7 +173,7 @@ class Quantizer {
   Status round_rows(const Plan& plan, size_t first, std::span<const float> weights);
   Status finish_matrix(const Plan& plan);
   Status keep(const Plan& plan);
-  Status keep_rows(const Plan& plan, size_t first);
+  Status keep_rows(const Plan& plan, size_t first, const Tensor& rows);
   Status finish_kept(const Plan& plan, Tensor tensor);
   void add_to_report(QuantizedTensor tensor);
   Status finish_tensor(std::string name, Tensor tensor);

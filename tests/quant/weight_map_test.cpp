@@ -214,4 +214,23 @@ TEST_CASE("a scale that is not finite ends the load by name") {
   }
 }
 
+TEST_CASE("a matrix that was left in its file is renamed and dropped, and taken by nobody") {
+  WeightMap weights;
+  const auto insert_left = [&] {
+    require_ok(weights.insert("x.weight", value_of(Tensor::elsewhere(Dtype::kF16, {16, 64}, 3))));
+  };
+  insert_left();
+  require_ok(weights.rename("x.weight", "y.weight"));
+  REQUIRE(weights.find("y.weight") != nullptr);
+  CHECK(weights.find("y.weight")->place() == 3);
+  const auto taken = weights.take("y.weight");
+  REQUIRE_FALSE(taken.has_value());
+  CHECK(taken.error().code == ErrorCode::kUnsupported);
+  CHECK(taken.error().message == "tensor 'y.weight' was left in its file");
+  insert_left();
+  weights.drop("x.weight");
+  weights.drop("x.weight");
+  CHECK_FALSE(weights.contains("x.weight"));
+}
+
 }  // namespace sutra
