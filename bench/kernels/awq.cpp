@@ -16,10 +16,10 @@ void measure_awq(const Bench& bench) {
   constexpr size_t kSize = 512, kTokens = 1024, kChunk = 64;
   const Floats weights = random_floats(kSize * kSize, -0.1f, 0.1f);
   const Floats x = random_floats(kTokens * kSize, -1.0f, 2.0f);
-  ThreadPool pool(1);
+  ThreadPool pool(bench.n_threads);
   auto input = InputStatistics::create(kSize, kTokens);
   for (size_t t = 0; input && t < kTokens; t += kChunk) {
-    if (!input->add({x.data() + t * kSize, kChunk * kSize}, pool)) return;
+    if (!input->add({x.data() + t * kSize, kChunk * kSize})) return;
   }
   if (!input) return;
   const CalibratedMatrix matrix{{weights.data(), kSize * kSize}, kSize, &*input};
@@ -35,7 +35,11 @@ void measure_awq(const Bench& bench) {
     add("limits", [&] { return search_limits(matrix, format, pool); });
     const std::vector<float> limits = search_limits(matrix, format, pool);
     add("rounding and packing", [&] { return to_awq(quantize_gptq(matrix, format, limits, pool)); });
-    add("statistics of 64 tokens", [&] { return input->add({x.data(), kChunk * kSize}, pool); });
+    add("all three", [&] {
+      (void)search_scales({&matrix, 1}, {}, format, pool);
+      return to_awq(quantize_gptq(matrix, format, search_limits(matrix, format, pool), pool));
+    });
+    add("statistics of 64 tokens", [&] { return input->add({x.data(), kChunk * kSize}); });
   }
   if (!force_isa(std::nullopt)) return;
 }

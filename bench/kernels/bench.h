@@ -15,6 +15,7 @@ namespace sutra::bench {
 struct Bench {
   Report& report;
   std::string_view only_isa;  // empty: all
+  size_t n_threads = 1;       // of the family awq; the others measure one
 
   [[nodiscard]] bool wants(kernels::Isa isa) const {
     return kernels::isa_available(isa) && (only_isa.empty() || kernels::isa_name(isa) == only_isa);

@@ -1,8 +1,8 @@
 // Speed of every kernel family, one thread, on stdout: one row for each family, variant and case.
 //
-//   sutra_kernel_bench [--family NAME] [--isa NAME] [--csv MACHINE]
+//   sutra_kernel_bench [--family NAME] [--isa NAME] [--csv MACHINE] [--threads N]
 //
-// Default: everything that runs here, as one JSON object. --csv writes lines for bench/results/MACHINE.csv instead.
+// Default: everything that runs here, as one JSON object. --threads is for the family awq, which is work of a pool. --csv writes lines for bench/results/MACHINE.csv instead.
 // "us" is the time of one call, "GB/s" the bytes that it must move at least once. The family "limits" is what the
 // machine can do at best.
 #include <cstdio>
@@ -44,15 +44,17 @@ int fail_with(std::string_view message) {
 
 int run(int argc, char** argv) {
   std::string_view family, isa, machine;
+  size_t n_threads = 1;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view option = argv[i];
     if (option == "--family") family = argv[i + 1];
     if (option == "--isa") isa = argv[i + 1];
     if (option == "--csv") machine = argv[i + 1];
+    if (option == "--threads") n_threads = std::strtoul(argv[i + 1], nullptr, 10);
   }
-  const bool given = !family.empty() || !isa.empty() || !machine.empty();
-  if (argc % 2 == 0 || (argc > 1 && !given)) {
-    return fail_with("usage: sutra_kernel_bench [--family NAME] [--isa NAME] [--csv MACHINE]");
+  const bool given = !family.empty() || !isa.empty() || !machine.empty() || n_threads > 1;
+  if (argc % 2 == 0 || (argc > 1 && !given) || n_threads == 0) {
+    return fail_with("usage: sutra_kernel_bench [--family NAME] [--isa NAME] [--csv MACHINE] [--threads N]");
   }
   if (!isa.empty()) {
     const auto parsed = kernels::parse_isa(isa);
@@ -63,9 +65,9 @@ int run(int argc, char** argv) {
   if (const Status status = kernels::self_test(); !status) return fail_with(status.error().message);
 
   Report report{std::string(machine)};
-  report.begin();
+  report.begin(n_threads);
   for (const Family& each : kFamilies) {
-    if (family.empty() || family == each.name) each.measure({report, isa});
+    if (family.empty() || family == each.name) each.measure({report, isa, n_threads});
   }
   report.end();
   return 0;

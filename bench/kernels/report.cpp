@@ -22,13 +22,13 @@ std::string number(double value) {
 
 }  // namespace
 
-void Report::begin() {
+void Report::begin(size_t n_threads) {
   char today[16];
   const std::time_t now = std::time(nullptr);
   std::strftime(today, sizeof today, "%Y-%m-%d", std::gmtime(&now));
   date_ = today;
-  std::puts(csv_machine_.empty() ? "{\"threads\": 1, \"rows\": ["
-                                 : "date,machine,engine,family,variant,case,value,unit");
+  const std::string head = concat("{\"threads\": ", n_threads, ", \"rows\": [");
+  std::puts(csv_machine_.empty() ? head.c_str() : "date,machine,engine,family,variant,case,value,unit");
 }
 
 void Report::add(std::string_view family, std::string_view variant, std::string_view case_name,

@@ -91,6 +91,13 @@ void multiply_token(const View& w, const TokenViews<1>& x, size_t row, size_t ro
   }
 }
 
+// wasm has no such instruction.
+inline void prefetch([[maybe_unused]] const std::byte* at) {
+#if !defined(__wasm__)
+  __builtin_prefetch(at);
+#endif
+}
+
 // Several tokens, at most kTokenBlock from `token` on. Row tiles outside, then groups: each group is unpacked once for
 // all tokens and stays in the first-level cache with the results.
 inline constexpr size_t kTokenBlock = 64;
@@ -114,7 +121,11 @@ void multiply_token_block(const View& w, const Activations& x, size_t token, siz
       const size_t n_blocks = div_up(std::min(w.group_size, w.n_cols - first), View::kBlockColumns);
       const std::byte* tail = at + n_blocks * View::kBlockBytes;
       const std::byte* blocks = Inner::unpack(at, n_blocks, unpacked);
+      // What follows comes from the matrix's memory while this group is multiplied.
+      const size_t ahead = div_up(static_cast<size_t>(tail - at), n_tiles * 64);
+      const std::byte* next = tail + w.tail_bytes();
       for (size_t i = 0; i < n_tiles; ++i) {
+        for (size_t line = 0; line < ahead; ++line, next += 64) prefetch(next);
         Inner::template group<P, kTile>(GroupArgs<View, kTile>{w, blocks, n_blocks, tail, first, group, views[i]},
                                         out + i * kTileResults);
       }

@@ -36,10 +36,7 @@ Result<Linear> Linear::take(WeightMap& tensors, std::string_view name, size_t n_
   linear.n_in_ = n_in;
   linear.int8_activations_ = options.int8_activations;
   if (options.taps != nullptr) {
-    if (const auto tap = options.taps->find(name); tap != options.taps->end()) {
-      linear.tap_ = &tap->second;
-      linear.tap_->rows.resize(options.max_tap_tokens * n_in);
-    }
+    if (const auto tap = options.taps->find(name); tap != options.taps->end()) linear.tap_ = &tap->second;
   }
   if (config.packed && has_packed(tensors, name, config.packed->layout)) {
     SUTRA_ASSIGN(linear.weight_, take_packed(tensors, name, n_out, n_in, *config.packed, options.exact));
@@ -58,9 +55,12 @@ Result<Linear> Linear::take_embedding(WeightMap& tensors, std::string_view name,
 
 void Linear::prepare(const LinearInput& input, size_t first_token, size_t last_token) const {
   if (tap_ != nullptr) {
-    SUTRA_ASSERT(input.n_tokens * n_in_ <= tap_->rows.size());
-    std::copy(input.x + first_token * n_in_, input.x + last_token * n_in_, tap_->rows.data() + first_token * n_in_);
-    if (first_token == 0) tap_->n_tokens = input.n_tokens;  // of all threads, one
+    const auto found =
+        std::ranges::find_if(tap_->chunks, [&](const auto& chunk) { return chunk.workspace->contains(input.x); });
+    SUTRA_ASSERT(found != tap_->chunks.end() && input.n_tokens * n_in_ <= found->rows.size());
+    InputTap::Chunk& chunk = *found;
+    std::copy(input.x + first_token * n_in_, input.x + last_token * n_in_, chunk.rows.data() + first_token * n_in_);
+    if (first_token == 0) chunk.n_tokens = input.n_tokens;  // of all threads, one
   }
   if (const auto* q4 = std::get_if<Q4Matrix>(&weight_)) {
     kernels::quantize_activations(input.x, activations_of(*q4, input, int8_activations_), first_token, last_token);

@@ -30,12 +30,17 @@ struct ModelPart {
   bool embeddings = true, last_norm = true, head = true;
 };
 
-// What came into a linear in the last chunk, as floats: for who measures activations. Where several linears have one
-// input and it is prepared once for all, only the tap of the first is filled: q of q, k and v, gate of gate and up, w of
-// RWKV-6's time_maa_w1.
+// What came into a linear, as floats: for who measures activations. Where several linears have one input and it is
+// prepared once for all, only the tap of the first is filled: q of q, k and v, gate of gate and up, w of RWKV-6's
+// time_maa_w1.
 struct InputTap {
-  std::vector<float> rows;  // [T, K], room for WeightOptions::max_tap_tokens
-  size_t n_tokens = 0;
+  // The last one that went through this workspace.
+  struct Chunk {
+    const Workspace* workspace = nullptr;
+    std::vector<float> rows;  // [T, K], room for its max_tokens
+    size_t n_tokens = 0;
+  };
+  std::vector<Chunk> chunks;  // of every workspace that the model is run with
 };
 using InputTaps = std::map<std::string, InputTap, std::less<>>;
 
@@ -44,8 +49,7 @@ struct WeightOptions {
   bool exact = false;             // 4-bit weights are widened to f32, activations stay f32
   bool int8_activations = false;  // A8 instead of A15
   ModelPart part = {};
-  InputTaps* taps = nullptr;  // by the names of linears, for chunks of at most max_tap_tokens; outlives the model
-  size_t max_tap_tokens = 0;
+  InputTaps* taps = nullptr;  // by the names of linears; outlives the model
 };
 
 // The input of products: T tokens in float32, and room for them in the integers that packed weights want. Matrices with

@@ -36,6 +36,11 @@ class Arena {
 struct Workspace {
   AlignedBuffer buffer;
   size_t max_tokens = 0;
+
+  [[nodiscard]] bool contains(const float* x) const {
+    const auto* const byte = reinterpret_cast<const std::byte*>(x);
+    return byte >= buffer.data() && byte < buffer.data() + buffer.size();
+  }
 };
 
 }  // namespace sutra

@@ -19,7 +19,7 @@ using kernels::RoundingRow;
 // Rows of each matrix that candidates are compared on.
 constexpr size_t kComparedRows = 64;
 // Candidates that are compared by samples too, and by how many: more of either choose no better (bench/SPEED.md).
-constexpr size_t kFinalists = 5;
+constexpr size_t kFinalists = 3;
 constexpr size_t kComparedSamples = 128;
 
 constexpr float kSmallestScale = 1e-4f;
@@ -282,9 +282,10 @@ ScaleChoice search_scales(std::span<const CalibratedMatrix> matrices, std::span<
 
 namespace {
 
-// Rows whose candidates are compared together: those whose error by the moments is at most so many times the least.
+// Rows whose candidates are compared together: those whose error by the moments is at most so many times the least. More
+// choose worse, because rounding makes up for what inputs have in common (quant/gptq.h; bench/SPEED.md).
 constexpr size_t kRowsAtOnce = 16;
-constexpr float kCloseLimits = 1.3f;
+constexpr float kCloseLimits = 1.08f;
 
 // The limits of a group of columns, for some rows at a time.
 class LimitSearch {

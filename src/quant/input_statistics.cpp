@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <vector>
 
@@ -51,7 +50,7 @@ bool InputStatistics::add_moments(std::span<const float> rows, size_t block) {
   return is_finite;
 }
 
-Status InputStatistics::add(std::span<const float> rows, ThreadPool& pool) {
+Status InputStatistics::add(std::span<const float> rows) {
   const size_t n_rows = rows.size() / n_channels_;
   SUTRA_ASSERT(n_rows * n_channels_ == rows.size());
   if (n_rows == 0) return {};
@@ -63,20 +62,15 @@ Status InputStatistics::add(std::span<const float> rows, ThreadPool& pool) {
   }
   // Products are most of the work, and less of a long text says as much about them.
   const bool wants_products = n_tokens_ >= product_tokens_ * product_step_;
-  std::atomic<bool> is_finite = true;
-  const size_t n_blocks = div_up(n_channels_, kBlock);
-  pool.parallel_for(n_blocks, 1, n_blocks, [&](size_t first, size_t last) {
-    for (size_t block = first; block < last; ++block) {
-      if (!add_moments(rows, block)) is_finite = false;
-      if (!wants_products) continue;
-      const size_t column = block * kBlock, n = std::min(kBlock, n_channels_ - column);
-      float* const products = products_.as<float>().data() + block * kBlock * kBlock;
-      kernels::add_products(rows.data() + column, n_rows, n_channels_, n, products);
-      for (size_t k = 0; k < n; ++k) {
-        if (!std::isfinite(products[k * n + k])) is_finite = false;
-      }
-    }
-  });
+  bool is_finite = true;
+  for (size_t block = 0; block < div_up(n_channels_, kBlock); ++block) {
+    is_finite = add_moments(rows, block) && is_finite;
+    if (!wants_products) continue;
+    const size_t column = block * kBlock, n = std::min(kBlock, n_channels_ - column);
+    float* const products = products_.as<float>().data() + block * kBlock * kBlock;
+    kernels::add_products(rows.data() + column, n_rows, n_channels_, n, products);
+    for (size_t k = 0; k < n; ++k) is_finite = is_finite && std::isfinite(products[k * n + k]);
+  }
   if (!is_finite) return fail(ErrorCode::kNonFinite, "an activation is NaN, infinite or beyond 1e17 while calibrating");
   if (wants_products) product_tokens_ += n_rows;
   n_tokens_ += n_rows;

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/thread_pool.h"
 #include "tensor/tensor.h"
 
 namespace sutra {
@@ -29,7 +28,7 @@ class InputStatistics {
   static Result<InputStatistics> create(size_t n_channels, uint64_t n_tokens);
 
   // rows [T, K], T small enough that sums in float32 do: a chunk. kNonFinite; the statistics are of no use then.
-  Status add(std::span<const float> rows, ThreadPool& pool);
+  Status add(std::span<const float> rows);
   // What would have been seen had each channel been divided by s [K] > 0.
   void divide(std::span<const float> s);
 

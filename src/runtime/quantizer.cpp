@@ -259,8 +259,11 @@ Status Quantizer::begin_stage() {
   if (calibrates()) {
     stage.groups = groups_of(stage_index_);
     add_task([](Quantizer& q) { return q.build_part(); });
-    for (size_t i = 0; i < sequences_.size(); ++i) {
-      add_task([i](Quantizer& q) { return q.stage_index_ == 0 ? q.embed_sequence(i) : q.run_sequence(i); });
+    const bool is_layer = stage_index_ > 0 && !is_head(stage_index_);
+    for (size_t i = 0; i < sequences_.size(); i += is_layer ? kLanes : 1) {
+      add_task([i, is_layer](Quantizer& q) {
+        return is_layer ? q.run_sequences(i) : q.stage_index_ == 0 ? q.embed_sequence(i) : q.run_head(i);
+      });
     }
     add_task([](Quantizer& q) { return q.drop_part(); });
     for (size_t i = 0; i < stage.groups.size(); ++i) {

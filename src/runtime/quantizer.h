@@ -108,6 +108,7 @@ class Quantizer {
 
  private:
   struct Stage;
+  struct Lane;
   struct Checkpoint {
     std::vector<TensorSpec> specs;
     std::map<std::string, std::pair<size_t, size_t>, std::less<>> streams;  // by name: stream and sequence
@@ -163,9 +164,11 @@ class Quantizer {
   Status embed_rows(const Tensor& rows, size_t first);
   Status build_part();
   Status embed_sequence(size_t index);
-  Status run_sequence(size_t index);
+  Status run_sequences(size_t first);
+  void run_chunk(Lane& lane, size_t row, size_t n, ThreadPool& pool);
+  Status run_head(size_t sequence);
   Status measure_inputs();
-  Status add_input(const std::string& linear, std::span<const float> rows);
+  Result<InputStatistics*> statistics_of(const std::string& linear);
   Status drop_part();
   Status search_group(size_t index);
   Status quantize(const Plan& plan);

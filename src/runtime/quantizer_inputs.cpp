@@ -1,5 +1,7 @@
 // Running the model, layer by layer, on the calibration: what comes into each linear.
 #include <algorithm>
+#include <functional>
+#include <utility>
 #include <variant>
 
 #include "base/overloaded.h"
@@ -16,6 +18,12 @@ Result<Tensor> clone(const Tensor& source) {
   SUTRA_ASSIGN(Tensor copy, Tensor::create(source.dtype(), source.shape(), Contents::kUndefined));
   std::ranges::copy(source.bytes(), copy.bytes().begin());
   return copy;
+}
+
+Status add_rows(const std::string& linear, std::span<const float> rows, InputStatistics& statistics) {
+  const Status added = statistics.add(rows);
+  if (!added) return fail(added.error().code, linear, ": ", added.error().message);
+  return {};
 }
 
 }  // namespace
@@ -59,27 +67,33 @@ Status Quantizer::build_part() {
   options.part.last_norm = is_head(stage_index_);
   options.part.head = false;
   for (const Plan* plan : stage.plans) {
-    if (!is_end && !plan->linear.empty()) stage.taps.emplace(plan->linear, InputTap());
+    if (is_end || plan->linear.empty()) continue;
+    std::vector<InputTap::Chunk>& chunks = stage.taps[plan->linear].chunks;
+    for (const Lane& lane : stage.lanes) {
+      chunks.push_back({&lane.workspace, std::vector<float>(kLaneTokens * static_cast<size_t>(plan->shape[1])), 0});
+    }
   }
   options.taps = &stage.taps;
-  options.max_tap_tokens = kChunkTokens;
   ModelConfig config = model_.config;
   if (stage_index_ == 0) {
     std::visit([&](auto& own) { own.vocab_size = stage.embedded_ids.size(); }, config.architecture);
   }
   SUTRA_ASSIGN(stage.model, build_model(config, stage.part, options));
-  SUTRA_ASSIGN(stage.workspace, stage.model->create_workspace(kChunkTokens));
-  const size_t n_streams = stage.model->stream(stage.workspace, 1).size();
+  for (Lane& lane : stage.lanes) {
+    SUTRA_ASSIGN(lane.workspace, stage.model->create_workspace(kLaneTokens));
+    SUTRA_ASSIGN(lane.state, State::create(stage.model->state_layout()));
+  }
+  const size_t n_streams = stage.model->stream(stage.lanes[0].workspace, 1).size();
   if (stage_index_ > 0 && streams_.size() != n_streams) {
     return fail(ErrorCode::kMalformed, "the checkpoint has ", streams_.size(), " residual streams, the model ",
                 n_streams);
   }
-  SUTRA_ASSIGN(stage.state, State::create(stage.model->state_layout()));
   return {};
 }
 
 Status Quantizer::embed_sequence(size_t index) {
   Stage& stage = *stage_;
+  Workspace& workspace = stage.lanes[0].workspace;
   const size_t n_embd = model_.config.n_embd();
   std::vector<int32_t> rows;
   for (const int32_t id : sequences_[index]) {
@@ -88,15 +102,15 @@ Status Quantizer::embed_sequence(size_t index) {
   }
   const std::span<const int32_t> ids = rows;
   if (streams_.empty()) {
-    for (size_t i = 0; i < stage.model->stream(stage.workspace, 1).size(); ++i) {
+    for (size_t i = 0; i < stage.model->stream(workspace, 1).size(); ++i) {
       SUTRA_ASSIGN(HalfRows stream, HalfRows::create(first_rows_.back() + sequences_.back().size(), n_embd));
       streams_.push_back(std::move(stream));
     }
   }
-  for (size_t first = 0; first < ids.size(); first += kChunkTokens) {
-    const auto chunk = ids.subspan(first, std::min(kChunkTokens, ids.size() - first));
-    stage.model->embed(chunk, stage.workspace, *pool_);
-    const auto stream = stage.model->stream(stage.workspace, chunk.size());
+  for (size_t first = 0; first < ids.size(); first += kLaneTokens) {
+    const auto chunk = ids.subspan(first, std::min(kLaneTokens, ids.size() - first));
+    stage.model->embed(chunk, workspace, *pool_);
+    const auto stream = stage.model->stream(workspace, chunk.size());
     for (size_t t = 0; t < chunk.size(); ++t) {
       streams_[0].put(first_rows_[index] + first + t, stream[0].subspan(t * n_embd, n_embd));
     }
@@ -104,62 +118,115 @@ Status Quantizer::embed_sequence(size_t index) {
   return {};
 }
 
-Status Quantizer::run_sequence(size_t index) {
+// Sequences `first` and those beside it, a chunk of each at a time.
+Status Quantizer::run_sequences(size_t first) {
   Stage& stage = *stage_;
-  const size_t n_embd = model_.config.n_embd(), n_tokens = sequences_[index].size();
-  std::vector<float> head_input(n_embd);
-  stage.state.reset(stage.model->state_layout());
-  for (size_t first = 0; first < n_tokens; first += kChunkTokens) {
-    const size_t n = std::min(kChunkTokens, n_tokens - first);
-    const auto stream = stage.model->stream(stage.workspace, n);
-    const size_t row = first_rows_[index] + first;
-    const auto for_rows = [&](const auto& body) {
-      pool_->parallel_for(n, 1, pool_->size(), [&](size_t begin, size_t end) {
-        for (size_t t = begin; t < end; ++t) {
-          for (size_t i = 0; i < stream.size(); ++i) body(streams_[i], row + t, stream[i].subspan(t * n_embd, n_embd));
-        }
-      });
+  const size_t n_lanes = std::min(kLanes, sequences_.size() - first);
+  size_t n_tokens = 0;  // of the longest
+  for (size_t lane = 0; lane < n_lanes; ++lane) {
+    n_tokens = std::max(n_tokens, sequences_[first + lane].size());
+    stage.lanes[lane].state.reset(stage.model->state_layout());
+  }
+  for (size_t token = 0; token < n_tokens; token += kLaneTokens) {
+    const auto chunk_of = [&](size_t lane) {
+      const size_t length = sequences_[first + lane].size();
+      return token < length ? std::min(kLaneTokens, length - token) : 0;
     };
-    for_rows([](const HalfRows& rows, size_t at, std::span<float> values) { rows.get(at, values); });
-    if (is_head(stage_index_)) {
-      const OuterNames outer = outer_names(model_.config);
-      stage.model->head_input(n, LogitsWanted::kLast, stage.workspace, *pool_, head_input);
-      SUTRA_TRY(add_input(std::string(outer.tied ? outer.embeddings : outer.head), head_input));
-    } else {
-      SUTRA_TRY(stage.state.reserve(stage.model->state_layout(), n));
-      stage.model->run_layers(stage.state, n, stage.workspace, *pool_);
-      stage.state.n_tokens += n;
-      for_rows([](HalfRows& rows, size_t at, std::span<float> values) { rows.put(at, values); });
-      SUTRA_TRY(measure_inputs());
+    for (size_t lane = 0; lane < n_lanes; ++lane) {
+      SUTRA_TRY(stage.lanes[lane].state.reserve(stage.model->state_layout(), chunk_of(lane)));
     }
+    const auto run = [&](size_t lane, ThreadPool& pool) {
+      if (chunk_of(lane) > 0) run_chunk(stage.lanes[lane], first_rows_[first + lane] + token, chunk_of(lane), pool);
+    };
+    // A thread that has a sequence of its own waits for no other; where there are many threads, a sequence has them all.
+    if (pool_->size() > 1 && pool_->size() < 2 * kLanes) {
+      pool_->parallel_for(n_lanes, 1, n_lanes, [&](size_t begin, size_t end) {
+        ThreadPool alone(1);
+        for (size_t lane = begin; lane < end; ++lane) run(lane, alone);
+      });
+    } else {
+      for (size_t lane = 0; lane < n_lanes; ++lane) run(lane, *pool_);
+    }
+    SUTRA_TRY(measure_inputs());
   }
   return {};
 }
 
-// What came into the linears with the last chunk.
-Status Quantizer::measure_inputs() {
-  for (auto& [name, tap] : stage_->taps) {
-    if (tap.n_tokens == 0) continue;
-    const auto n_in = static_cast<size_t>(plan_of(name).shape[1]);
-    SUTRA_TRY(add_input(name, std::span<const float>(tap.rows).first(tap.n_tokens * n_in)));
-    tap.n_tokens = 0;
-  }
-  return {};
+// Rows `row` to row + n of the streams, through the layer.
+void Quantizer::run_chunk(Lane& lane, size_t row, size_t n, ThreadPool& pool) {
+  const Model& model = *stage_->model;
+  const size_t n_embd = model_.config.n_embd();
+  const auto stream = model.stream(lane.workspace, n);
+  const auto for_rows = [&](const auto& body) {
+    pool.parallel_for(n, 1, pool.size(), [&](size_t begin, size_t end) {
+      for (size_t t = begin; t < end; ++t) {
+        for (size_t i = 0; i < stream.size(); ++i) body(streams_[i], row + t, stream[i].subspan(t * n_embd, n_embd));
+      }
+    });
+  };
+  for_rows([](const HalfRows& rows, size_t at, std::span<float> values) { rows.get(at, values); });
+  model.run_layers(lane.state, n, lane.workspace, pool);
+  lane.state.n_tokens += n;
+  for_rows([](HalfRows& rows, size_t at, std::span<float> values) { rows.put(at, values); });
 }
 
-// rows [T, K]
-Status Quantizer::add_input(const std::string& linear, std::span<const float> rows) {
+// What comes into the head with every kChunkTokens-th token of a sequence, and its last.
+Status Quantizer::run_head(size_t sequence) {
   Stage& stage = *stage_;
-  auto found = stage.inputs.find(linear);
-  if (found == stage.inputs.end()) {
-    const auto n_in = static_cast<size_t>(plan_of(linear).shape[1]);
-    const uint64_t n_rows = report_.n_calibration_tokens / (is_head(stage_index_) ? kChunkTokens : 1);
-    SUTRA_ASSIGN(InputStatistics input, InputStatistics::create(n_in, n_rows));
-    found = stage.inputs.emplace(linear, std::move(input)).first;
+  const OuterNames outer = outer_names(model_.config);
+  const std::string linear(outer.tied ? outer.embeddings : outer.head);
+  const size_t n_tokens = sequences_[sequence].size();
+  std::vector<float> input(model_.config.n_embd());
+  Workspace& workspace = stage.lanes[0].workspace;
+  for (size_t end = 0; end < n_tokens;) {
+    end = std::min(end + kChunkTokens, n_tokens);
+    const auto stream = stage.model->stream(workspace, 1);
+    for (size_t i = 0; i < stream.size(); ++i) streams_[i].get(first_rows_[sequence] + end - 1, stream[i]);
+    stage.model->head_input(1, LogitsWanted::kLast, workspace, *pool_, input);
+    SUTRA_ASSIGN(InputStatistics* const statistics, statistics_of(linear));
+    SUTRA_TRY(add_rows(linear, input, *statistics));
   }
-  const Status added = found->second.add(rows, *pool_);
-  if (!added) return fail(added.error().code, linear, ": ", added.error().message);
   return {};
+}
+
+// What came into the linears with the last chunks, in the order of their sequences: sums are the same whoever runs them.
+Status Quantizer::measure_inputs() {
+  struct Measured {
+    const std::string* linear;
+    InputTap* tap;
+    InputStatistics* statistics;
+    Status status;
+  };
+  std::vector<Measured> measured;
+  for (auto& [name, tap] : stage_->taps) {
+    if (std::ranges::all_of(tap.chunks, [](const InputTap::Chunk& chunk) { return chunk.n_tokens == 0; })) continue;
+    SUTRA_ASSIGN(InputStatistics* const statistics, statistics_of(name));
+    measured.push_back({&name, &tap, statistics, {}});
+  }
+  // The widest first, for threads to end at the same time.
+  std::vector<Measured*> by_width;
+  for (Measured& m : measured) by_width.push_back(&m);
+  std::ranges::stable_sort(by_width, std::greater(), [](const Measured* m) { return m->statistics->n_channels(); });
+  pool_->parallel_for(by_width.size(), 1, by_width.size(), [&](size_t first, size_t last) {
+    for (Measured* const m : std::span(by_width).subspan(first, last - first)) {
+      for (InputTap::Chunk& chunk : m->tap->chunks) {
+        const size_t n = std::exchange(chunk.n_tokens, 0);
+        const auto rows = std::span<const float>(chunk.rows).first(n * m->statistics->n_channels());
+        if (m->status) m->status = add_rows(*m->linear, rows, *m->statistics);
+      }
+    }
+  });
+  for (const Measured& m : measured) SUTRA_TRY(m.status);
+  return {};
+}
+
+Result<InputStatistics*> Quantizer::statistics_of(const std::string& linear) {
+  std::map<std::string, InputStatistics, std::less<>>& inputs = stage_->inputs;
+  if (const auto found = inputs.find(linear); found != inputs.end()) return &found->second;
+  const uint64_t n_rows = report_.n_calibration_tokens / (is_head(stage_index_) ? kChunkTokens : 1);
+  SUTRA_ASSIGN(InputStatistics statistics,
+               InputStatistics::create(static_cast<size_t>(plan_of(linear).shape[1]), n_rows));
+  return &inputs.emplace(linear, std::move(statistics)).first->second;
 }
 
 // Its own, or that of the linear that shares it: the one of the same group.

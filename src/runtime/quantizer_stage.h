@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -18,6 +19,16 @@
 #include "runtime/quantizer.h"
 
 namespace sutra {
+
+// Sequences that are measured side by side, whatever the number of threads: it is part of the order in which their
+// statistics are summed. A chunk of them has as many tokens as another's one.
+inline constexpr size_t kLanes = 2, kLaneTokens = kChunkTokens / kLanes;
+
+// A sequence on its way through a layer.
+struct Quantizer::Lane {
+  Workspace workspace;
+  State state;
+};
 
 struct Quantizer::Stage {
   // What the choice of a group's scales says about each of its linears.
@@ -45,8 +56,7 @@ struct Quantizer::Stage {
   Tensor embedded;                    // those rows
   WeightMap part;                     // the model's own
   std::unique_ptr<Model> model;
-  Workspace workspace;
-  State state;
+  std::array<Lane, kLanes> lanes;
   InputTaps taps;
   std::map<std::string, InputStatistics, std::less<>> inputs;  // by the linear that was tapped
   std::map<std::string, double, std::less<>> errors_rtn;

@@ -134,6 +134,13 @@ std::vector<double> matrix_of(const std::string& path, const std::string& name) 
   return {floats.as<float>().begin(), floats.as<float>().end()};
 }
 
+size_t n_inputs(const std::string& path, const std::string& name) {
+  ModelWeights loaded = load_weights(path);
+  const Tensor* weight = loaded.weights.find(name + ".weight");
+  REQUIRE(weight != nullptr);
+  return static_cast<size_t>(weight->shape()[1]);
+}
+
 // Of one layer: everything that its linears `outputs` add to the stream, from their taps, is what the layer added. And
 // the tap of `input`, where it has a name, is the RMS norm of the layer's input with `norm`.
 void check_taps(const std::string& path, size_t layer, const std::vector<std::string>& outputs,
@@ -145,7 +152,6 @@ void check_taps(const std::string& path, size_t layer, const std::vector<std::st
   if (!input.empty()) taps[input];
   WeightOptions options;
   options.taps = &taps;
-  options.max_tap_tokens = kTokens;
   options.part = {0, layer, true, false};
   const auto before = build_whole(path, options);
   options.part = {layer, layer + 1, false, false, false};
@@ -154,6 +160,12 @@ void check_taps(const std::string& path, size_t layer, const std::vector<std::st
   ThreadPool pool(2);
   State state = make_state(*model, kTokens);
   Workspace first = value_of(before->create_workspace(kTokens)), second = value_of(model->create_workspace(kTokens));
+  for (auto& [name, tap] : taps) {
+    // Beside that of another workspace.
+    for (const Workspace* workspace : {&first, &second}) {
+      tap.chunks.push_back({workspace, std::vector<float>(kTokens * n_inputs(path, name)), 0});
+    }
+  }
   const std::vector<int32_t> ids = make_ids(kTokens);
   // A chunk that is shorter than the taps' room comes after one that fills it.
   for (const size_t n_tokens : {kTokens, kTokens - 5}) {
@@ -171,9 +183,8 @@ void check_taps(const std::string& path, size_t layer, const std::vector<std::st
       CAPTURE(name);
       const std::vector<double> weight = matrix_of(path, name);
       const size_t n_in = weight.size() / n_embd;
-      const InputTap& tap = taps.at(name);
+      const InputTap::Chunk& tap = taps.at(name).chunks[1];
       REQUIRE(tap.n_tokens == n_tokens);
-      REQUIRE(tap.rows.size() == kTokens * n_in);
       for (size_t t = 0; t < n_tokens; ++t) {
         for (size_t n = 0; n < n_embd; ++n) {
           for (size_t k = 0; k < n_in; ++k) {
@@ -195,7 +206,7 @@ void check_taps(const std::string& path, size_t layer, const std::vector<std::st
         expected[t * n_embd + c] = static_cast<double>(x[t * n_embd + c]) / rms * scale[c];
       }
     }
-    const InputTap& tap = taps.at(input);
+    const InputTap::Chunk& tap = taps.at(input).chunks[1];
     REQUIRE(tap.n_tokens == n_tokens);
     CHECK(test::error_over_rms(std::span(tap.rows).first(n_tokens * n_embd), std::span<const double>(expected)) <=
           test::kFloatArithmetic);
@@ -247,15 +258,17 @@ TEST_CASE("of linears that share their input only the first one's tap is filled"
   }
   WeightOptions options;
   options.taps = &taps;
-  options.max_tap_tokens = 3;
   const auto model = build_whole(*models + "/llama-gqa", options);
   ThreadPool pool(1);
   State state = make_state(*model, 3);
   Workspace workspace = value_of(model->create_workspace(3));
+  for (auto& [name, tap] : taps) {
+    tap.chunks.push_back({&workspace, std::vector<float>(3 * n_inputs(*models + "/llama-gqa", name)), 0});
+  }
   model->forward(state, make_ids(3), LogitsWanted::kNone, workspace, pool, {});
   for (const auto& [name, tap] : taps) {
     CAPTURE(name);
-    CHECK(tap.n_tokens == (name.ends_with("q_proj") || name.ends_with("gate_proj") ? 3 : 0));
+    CHECK(tap.chunks[0].n_tokens == (name.ends_with("q_proj") || name.ends_with("gate_proj") ? 3 : 0));
   }
 }
 

@@ -22,7 +22,7 @@ struct Golden {
   std::vector<CalibratedMatrix> matrices;
 };
 
-Golden load_golden(const std::string& folder, ThreadPool& pool) {
+Golden load_golden(const std::string& folder) {
   Golden golden{test::load_tensors(folder + "/vectors.safetensors"), {}, {}, {}, {}};
   std::ifstream(folder + "/case.json") >> golden.expected;
   golden.format.group_size = golden.expected["group_size"];
@@ -31,8 +31,8 @@ Golden load_golden(const std::string& folder, ThreadPool& pool) {
   golden.input = test::value_of(InputStatistics::create(n_in, n_tokens));
   // In two parts, as calibration comes.
   const size_t half = n_tokens / 2 * n_in;
-  test::require_ok(golden.input.add(x.as<float>().first(half), pool));
-  test::require_ok(golden.input.add(x.as<float>().subspan(half), pool));
+  test::require_ok(golden.input.add(x.as<float>().first(half)));
+  test::require_ok(golden.input.add(x.as<float>().subspan(half)));
   for (int i = 0; golden.tensors.contains(concat("weight.", i)); ++i) {
     const Tensor& weight = *golden.tensors.find(concat("weight.", i));
     golden.matrices.push_back({weight.as<float>(), weight.shape()[0], nullptr});
@@ -52,7 +52,7 @@ void check_close(std::span<const float> got, std::span<const float> expected, do
 void check_search(const std::string& folder) {
   CAPTURE(folder);
   ThreadPool pool(2);
-  Golden golden = load_golden(folder, pool);
+  Golden golden = load_golden(folder);
   for (CalibratedMatrix& matrix : golden.matrices) matrix.input = &golden.input;
   const size_t n_in = golden.input.n_channels();
   const std::vector<float> w_mean = mean_weights(golden.matrices, n_in, golden.format.group_size);
@@ -109,7 +109,7 @@ double group_error(std::span<const float> w, std::span<const float> x, size_t n_
 void check_limits(const std::string& folder) {
   CAPTURE(folder);
   ThreadPool pool(2);
-  Golden golden = load_golden(folder, pool);
+  Golden golden = load_golden(folder);
   CalibratedMatrix& matrix = golden.matrices.front();
   matrix.input = &golden.input;
   const std::vector<float> limits = search_limits(matrix, golden.format, pool);

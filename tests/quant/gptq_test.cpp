@@ -89,7 +89,7 @@ TEST_CASE("GPTQ rounds as the paper does, in groups inside of a block") {
     std::vector<float> weights(kOutputs * n_in);
     for (float& weight : weights) weight = random.normal();
     InputStatistics input = value_of(InputStatistics::create(n_in, kTokens));
-    test::require_ok(input.add(x, pool));
+    test::require_ok(input.add(x));
     const RoundingFormat format{4, 32};
     const Q4Integers got = quantize_gptq({weights, kOutputs, &input}, format, {}, pool);
     const std::vector<float> expected = reference(weights, x, n_in, got);
@@ -110,7 +110,7 @@ TEST_CASE("an input that is always zero leaves GPTQ with the nearest numbers") {
   std::vector<float> weights(16 * 64), x(64 * 64);
   for (float& weight : weights) weight = random.normal();
   InputStatistics input = value_of(InputStatistics::create(64, 64));
-  test::require_ok(input.add(x, pool));
+  test::require_ok(input.add(x));
   const Q4Integers got = quantize_gptq({weights, 16, &input}, {4, 64}, {}, pool);
   const Q4Integers nearest = quantize_rtn(weights, 16, 64, {4, 64});
   size_t n_same = 0;

@@ -1,6 +1,7 @@
 #include "runtime/quantizer.h"
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <filesystem>
@@ -158,6 +159,30 @@ TEST_CASE("8 bits lose less than 4, these less than 3, and GPTQ's rounding less 
     CHECK(of_8 < 0.15 * of_4);
     CHECK(1.5 * of_4 < of_3);
     CHECK(error_of(Method::kGptq, 4) < 1.5 * of_4);  // as above
+  }
+}
+
+TEST_CASE("the number of threads changes nothing of the model") {
+  // An odd number of sequences, and of different lengths: some lanes end before others.
+  Sequences sequences = random_sequences();
+  sequences.pop_back();
+  constexpr std::array<size_t, 5> kLengths = {33, 100, 1, 64, 70};
+  for (size_t i = 0; i < sequences.size(); ++i) sequences[i].resize(kLengths[i]);
+  for (const std::string_view config : kConfigs) {
+    CAPTURE(config);
+    const test::TemporaryFolder folder;
+    const std::string model = fresh_model(folder, config);
+    std::vector<std::byte> expected;
+    for (const size_t n_threads : {size_t{1}, size_t{2}, size_t{3}, size_t{5}}) {
+      CAPTURE(n_threads);
+      Quantizer quantizer =
+          value_of(Quantizer::create(weights_of(model), Companions(), sequences, {Method::kAwq, 4, 32}, n_threads));
+      MemorySink sink;
+      test::require_ok(quantizer.begin(sink));
+      while (value_of(quantizer.step())) continue;
+      if (n_threads == 1) expected.assign(sink.bytes().begin(), sink.bytes().end());
+      CHECK(std::ranges::equal(sink.bytes(), expected));
+    }
   }
 }
 
