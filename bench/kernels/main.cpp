@@ -2,7 +2,8 @@
 //
 //   sutra_kernel_bench [--family NAME] [--isa NAME] [--csv MACHINE] [--threads N]
 //
-// Default: everything that runs here, as one JSON object. --threads is for the family awq, which is work of a pool. --csv writes lines for bench/results/MACHINE.csv instead.
+// Default: everything that runs here, as one JSON object. --csv writes lines for bench/results/MACHINE.csv instead.
+// --threads is for the family awq, which is work of a pool.
 // "us" is the time of one call, "GB/s" the bytes that it must move at least once. The family "limits" is what the
 // machine can do at best.
 #include <cstdio>

@@ -63,10 +63,8 @@ struct QuantizeReport {
 class Quantizer {
  public:
   // `model` is of a loader with LoadOptions::weights_only, and matrices may be left in its files; `sequences` are empty
-  // for kRtn. kInvalidArgument: the model is
-  // quantised already, an id outside of the vocabulary, bits or a group size other than those above, no sequences where the
-  // method needs them.
-  // kNotFound: a tensor is missing.
+  // for kRtn. kInvalidArgument: the model is quantised already, an id outside of the vocabulary, bits or a group size
+  // other than those above, no sequences where the method needs them. kNotFound: a tensor is missing.
   static Result<Quantizer> create(ModelWeights model, Companions companions, Sequences sequences,
                                   const QuantizeOptions& options, size_t n_threads);
   Quantizer(Quantizer&&) noexcept;

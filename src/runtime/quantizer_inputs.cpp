@@ -178,12 +178,12 @@ Status Quantizer::run_head(size_t sequence) {
   const size_t n_tokens = sequences_[sequence].size();
   std::vector<float> input(model_.config.n_embd());
   Workspace& workspace = stage.lanes[0].workspace;
+  const auto stream = stage.model->stream(workspace, 1);
+  SUTRA_ASSIGN(InputStatistics* const statistics, statistics_of(linear));
   for (size_t end = 0; end < n_tokens;) {
     end = std::min(end + kChunkTokens, n_tokens);
-    const auto stream = stage.model->stream(workspace, 1);
     for (size_t i = 0; i < stream.size(); ++i) streams_[i].get(first_rows_[sequence] + end - 1, stream[i]);
     stage.model->head_input(1, LogitsWanted::kLast, workspace, *pool_, input);
-    SUTRA_ASSIGN(InputStatistics* const statistics, statistics_of(linear));
     SUTRA_TRY(add_rows(linear, input, *statistics));
   }
   return {};

@@ -16,8 +16,8 @@
 namespace sutra {
 namespace {
 
-// What scales have to leave of the squared error without them. Those that gain less than a tenth do so on the samples; on other
-// text, and with the rounding that follows, they lose as often (bench/SPEED.md).
+// What scales may leave of the squared error without them. Those that gain less than a tenth do so on the samples; on
+// other text, and with the rounding that follows, they lose as often (bench/SPEED.md).
 constexpr double kWorthScaling = 0.9;
 
 // kNonFinite where a group's scale could be beyond binary16.
@@ -56,9 +56,7 @@ Status Quantizer::search_group(size_t index) {
     matrices.push_back({weight.as<float>(), static_cast<size_t>(weight.shape()[0]), input});
   }
   ScaleChoice choice = search_scales(matrices, group.tied, plan_of(group.linears.front()).format, *pool_);
-  if (choice.error > kWorthScaling * choice.error_unscaled) {
-    choice = {.s = std::vector<float>(group.n_channels, 1.0f), .error_unscaled = choice.error_unscaled};
-  }
+  if (choice.error > kWorthScaling * choice.error_unscaled) choice = {.s = std::vector<float>(group.n_channels, 1.0f)};
   for (const std::string& linear : group.linears) stage.scaled[linear] = {choice.ratio(), choice.duo};
   SUTRA_TRY(apply_scales(group, choice.s, stage.weights));
   if (is_head(stage_index_)) stage.head_scales = choice.s;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <initializer_list>
 
 #include "model/blinkdl.h"
 #include "model/model.h"
@@ -20,7 +21,7 @@ ModelWeights load_weights(const std::string& model) {
   if (has_blinkdl_names(loaded.weights)) test::require_ok(adapt_blinkdl(loaded.weights));
   // BlinkDL's files may have a value residual for layer 0, which nothing reads.
   for (const std::string& name : loaded.weights.names()) {
-    if (name.starts_with("model.layers.0.attn.v_lora.")) value_of(loaded.weights.take(name));
+    if (name.starts_with("model.layers.0.attn.v_lora.")) loaded.weights.drop(name);
   }
   return loaded;
 }
@@ -46,7 +47,7 @@ std::unique_ptr<Model> build_part(const std::string& path, const ModelPart& part
   };
   // Of others, nothing is there but the matrices that were packed while they were read.
   for (const std::string& name : loaded.weights.names()) {
-    if (!is_wanted(name) && loaded.weights.find(name) != nullptr) value_of(loaded.weights.take(name));
+    if (!is_wanted(name) && loaded.weights.find(name) != nullptr) loaded.weights.drop(name);
   }
   WeightOptions options;
   options.part = part;
@@ -125,20 +126,27 @@ void check_layer_by_layer(const std::string& path) {
   CHECK(weight_bytes >= whole->weight_bytes());  // tied embeddings are in two of them
 }
 
-// W [N, K] of `name`, in float.
-std::vector<double> matrix_of(const std::string& path, const std::string& name) {
-  ModelWeights loaded = load_weights(path);
-  const Tensor* weight = loaded.weights.find(name + ".weight");
+const Tensor& weight_of(const ModelWeights& model, const std::string& name) {
+  const Tensor* const weight = model.weights.find(name + ".weight");
   REQUIRE(weight != nullptr);
-  const Tensor floats = value_of(to_f32(weight->view()));
+  return *weight;
+}
+
+// W [N, K] of `name`, or a vector, in float.
+std::vector<double> values_of(const ModelWeights& model, const std::string& name) {
+  const Tensor floats = value_of(to_f32(weight_of(model, name).view()));
   return {floats.as<float>().begin(), floats.as<float>().end()};
 }
 
-size_t n_inputs(const std::string& path, const std::string& name) {
-  ModelWeights loaded = load_weights(path);
-  const Tensor* weight = loaded.weights.find(name + ".weight");
-  REQUIRE(weight != nullptr);
-  return static_cast<size_t>(weight->shape()[1]);
+// Room for n tokens of each tap, with each workspace.
+void add_chunks(InputTaps& taps, const ModelWeights& model, size_t n_tokens,
+                std::initializer_list<const Workspace*> workspaces) {
+  for (auto& [name, tap] : taps) {
+    const auto n_in = static_cast<size_t>(weight_of(model, name).shape()[1]);
+    for (const Workspace* workspace : workspaces) {
+      tap.chunks.push_back({workspace, std::vector<float>(n_tokens * n_in), 0});
+    }
+  }
 }
 
 // Of one layer: everything that its linears `outputs` add to the stream, from their taps, is what the layer added. And
@@ -160,12 +168,8 @@ void check_taps(const std::string& path, size_t layer, const std::vector<std::st
   ThreadPool pool(2);
   State state = make_state(*model, kTokens);
   Workspace first = value_of(before->create_workspace(kTokens)), second = value_of(model->create_workspace(kTokens));
-  for (auto& [name, tap] : taps) {
-    // Beside that of another workspace.
-    for (const Workspace* workspace : {&first, &second}) {
-      tap.chunks.push_back({workspace, std::vector<float>(kTokens * n_inputs(path, name)), 0});
-    }
-  }
+  const ModelWeights weights = load_weights(path);
+  add_chunks(taps, weights, kTokens, {&first, &second});  // of which the second is used
   const std::vector<int32_t> ids = make_ids(kTokens);
   // A chunk that is shorter than the taps' room comes after one that fills it.
   for (const size_t n_tokens : {kTokens, kTokens - 5}) {
@@ -181,7 +185,7 @@ void check_taps(const std::string& path, size_t layer, const std::vector<std::st
     std::vector<double> expected(x.begin(), x.end());
     for (const std::string& name : outputs) {
       CAPTURE(name);
-      const std::vector<double> weight = matrix_of(path, name);
+      const std::vector<double> weight = values_of(weights, name);
       const size_t n_in = weight.size() / n_embd;
       const InputTap::Chunk& tap = taps.at(name).chunks[1];
       REQUIRE(tap.n_tokens == n_tokens);
@@ -197,7 +201,7 @@ void check_taps(const std::string& path, size_t layer, const std::vector<std::st
     CHECK(test::error_over_rms(y, std::span<const double>(expected)) <= test::kFloatArithmetic);
     if (input.empty()) continue;
 
-    const std::vector<double> scale = matrix_of(path, norm);
+    const std::vector<double> scale = values_of(weights, norm);
     for (size_t t = 0; t < n_tokens; ++t) {
       double squares = 0;
       for (size_t c = 0; c < n_embd; ++c) squares += std::pow(static_cast<double>(x[t * n_embd + c]), 2);
@@ -262,9 +266,7 @@ TEST_CASE("of linears that share their input only the first one's tap is filled"
   ThreadPool pool(1);
   State state = make_state(*model, 3);
   Workspace workspace = value_of(model->create_workspace(3));
-  for (auto& [name, tap] : taps) {
-    tap.chunks.push_back({&workspace, std::vector<float>(3 * n_inputs(*models + "/llama-gqa", name)), 0});
-  }
+  add_chunks(taps, load_weights(*models + "/llama-gqa"), 3, {&workspace});
   model->forward(state, make_ids(3), LogitsWanted::kNone, workspace, pool, {});
   for (const auto& [name, tap] : taps) {
     CAPTURE(name);
