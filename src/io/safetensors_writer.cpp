@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <set>
 
 #include "base/checked.h"
@@ -58,13 +59,11 @@ std::string header_json(const std::vector<TensorEntry>& entries, const Safetenso
 }  // namespace
 
 void order_for_alignment(std::vector<TensorSpec>& specs) {
-  std::vector<TensorSpec> ordered;
-  for (const size_t item_bytes : {size_t{8}, size_t{4}, size_t{2}, size_t{1}}) {
-    for (TensorSpec& spec : specs) {
-      if (dtype_bytes(spec.dtype) == item_bytes) ordered.push_back(std::move(spec));
-    }
-  }
-  specs = std::move(ordered);
+  std::ranges::stable_sort(specs, std::greater(), [](const TensorSpec& spec) {
+    const size_t item_bytes = dtype_bytes(spec.dtype);
+    // A product beyond 64 bits leaves the same remainder.
+    return spec.shape.n_elements() * item_bytes % kDataAlignment == 0 ? kDataAlignment : item_bytes;
+  });
 }
 
 Result<SafetensorsWriter> SafetensorsWriter::create(ByteSink& sink, const std::vector<TensorSpec>& specs,

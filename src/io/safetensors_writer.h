@@ -24,7 +24,7 @@ struct TensorSpec {
   Shape shape;
 };
 
-// Wider items first; the order is otherwise kept.
+// The order is kept but for tensors whose bytes are no multiple of 8: those come last, of wider items first.
 void order_for_alignment(std::vector<TensorSpec>& specs);
 
 class SafetensorsWriter {
