@@ -92,18 +92,10 @@ void HalfRows::get(size_t row, std::span<float> values) const {
   for (size_t i = 0; i < values.size(); ++i) values[i] = f16_to_f32(halves[i]) * scale;
 }
 
-std::span<const uint16_t> HalfRows::halves(size_t first_row, size_t n) const {
-  return halves_.as<uint16_t>().subspan(first_row * n_cols_, n * n_cols_);
-}
-
-std::span<const float> HalfRows::scales(size_t first_row, size_t n) const {
-  return std::span(scales_).subspan(first_row, n);
-}
-
-void HalfRows::set(size_t first_row, std::span<const uint16_t> halves, std::span<const float> scales) {
-  SUTRA_ASSERT(halves.size() == scales.size() * n_cols_ && first_row + scales.size() <= scales_.size());
-  std::ranges::copy(halves, halves_.as<uint16_t>().subspan(first_row * n_cols_).begin());
-  std::ranges::copy(scales, scales_.begin() + static_cast<std::ptrdiff_t>(first_row));
+void HalfRows::set(std::span<const uint16_t> halves, std::span<const float> scales) {
+  SUTRA_ASSERT(halves.size() == scales.size() * n_cols_ && scales.size() == scales_.size());
+  std::ranges::copy(halves, halves_.as<uint16_t>().begin());
+  std::ranges::copy(scales, scales_.begin());
 }
 
 }  // namespace sutra

@@ -1,4 +1,4 @@
-// Calibration text as token ids, and the residual streams of all its tokens between two layers.
+// Calibration text as token ids, and the residual streams of its tokens between two layers.
 #pragma once
 
 #include <cstdint>
@@ -37,10 +37,10 @@ class HalfRows {
   void put(size_t row, std::span<const float> values);
   void get(size_t row, std::span<float> values) const;
 
-  // n rows as they are held, and what they were: halves [n, D], powers of two [n].
-  [[nodiscard]] std::span<const uint16_t> halves(size_t first_row, size_t n) const;
-  [[nodiscard]] std::span<const float> scales(size_t first_row, size_t n) const;
-  void set(size_t first_row, std::span<const uint16_t> halves, std::span<const float> scales);
+  // All rows as they are held: halves [n_rows, n_cols], powers of two [n_rows].
+  [[nodiscard]] std::span<const uint16_t> halves() const { return halves_.as<uint16_t>(); }
+  [[nodiscard]] std::span<const float> scales() const { return scales_; }
+  void set(std::span<const uint16_t> halves, std::span<const float> scales);
 
  private:
   size_t n_cols_ = 0;

@@ -37,21 +37,20 @@ Result<Quantizer> Quantizer::create(ModelWeights model, Companions companions, S
   if (model.config.packed) return fail(ErrorCode::kInvalidArgument, "the model is quantised already");
   Quantizer quantizer(std::move(model), options, n_threads);
   std::erase_if(sequences, [](const std::vector<int32_t>& ids) { return ids.empty(); });
-  size_t n_rows = 0;
+  size_t n_tokens = 0;
   for (const std::vector<int32_t>& ids : sequences) {
     for (const int32_t id : ids) {
       if (id >= 0 && static_cast<size_t>(id) < quantizer.model_.config.vocab_size()) continue;
       return fail(ErrorCode::kInvalidArgument, "token id ", id, " is outside the model's vocabulary of ",
                   quantizer.model_.config.vocab_size());
     }
-    quantizer.first_rows_.push_back(n_rows);
-    n_rows += ids.size();
+    n_tokens += ids.size();
   }
-  if (quantizer.calibrates() && n_rows == 0) {
+  if (quantizer.calibrates() && n_tokens == 0) {
     return fail(ErrorCode::kInvalidArgument, "this method needs calibration text");
   }
   quantizer.sequences_ = std::move(sequences);
-  quantizer.report_.n_calibration_tokens = n_rows;
+  quantizer.report_.n_calibration_tokens = n_tokens;
   SUTRA_TRY(quantizer.make_plans());
   SUTRA_TRY(quantizer.plan_files(std::move(companions)));
   quantizer.take_fingerprint();
@@ -185,6 +184,7 @@ Result<bool> Quantizer::step() {
     tasks_.pop_front();
     stage_->loaded_bytes = 0;
     SUTRA_TRY(task.run(*this));
+    stage_->rows = Tensor();
   }
   if (!tasks_.empty()) return true;
   end_stage();

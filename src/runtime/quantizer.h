@@ -163,7 +163,7 @@ class Quantizer {
   Status build_part();
   Status embed_sequence(size_t index);
   Status run_sequences(size_t first);
-  void run_chunk(Lane& lane, size_t row, size_t n, ThreadPool& pool);
+  void run_chunk(Lane& lane, std::span<HalfRows> streams, size_t first, size_t n, ThreadPool& pool);
   Status run_head(size_t sequence);
   Status measure_inputs();
   Result<InputStatistics*> statistics_of(const std::string& linear);
@@ -189,8 +189,7 @@ class Quantizer {
   QuantizeOptions options_;
   std::unique_ptr<ThreadPool> pool_;
   Sequences sequences_;
-  std::vector<size_t> first_rows_;  // of each sequence in streams_
-  std::vector<HalfRows> streams_;
+  std::vector<std::vector<HalfRows>> streams_;  // of each sequence
   std::vector<Plan> plans_;
   std::vector<TensorSpec> specs_;
   std::map<std::string, size_t, std::less<>> spec_stages_;  // in which stage each is made

@@ -32,7 +32,7 @@ void Quantizer::take_fingerprint() {
   constexpr size_t kHashedTensorBytes = 4096;
   Sha256 hash;
   // Of what is searched and how: another search goes on from another's checkpoint only by mistake.
-  constexpr int kVersion = 2;
+  constexpr int kVersion = 3;
   update(hash, concat(kVersion, " ", static_cast<int>(options_.method), " ", options_.bits, " ", options_.group_size,
                       " ", static_cast<int>(options_.keep_embeddings), "\n"));
   update(hash, files_beside_.front().text);  // config.json
@@ -60,9 +60,9 @@ Status Quantizer::begin_checkpoint(ByteSink& sink) {
   specs.push_back({"fingerprint", Dtype::kI32, {8}});
   for (const auto& [name, tensor] : finished_)
     specs.push_back({concat(kFinished, name), tensor.dtype(), tensor.shape()});
-  for (size_t s = 0; s < streams_.size(); ++s) {
-    for (size_t q = 0; q < sequences_.size(); ++q) {
-      const size_t n = sequences_[q].size();
+  for (size_t q = 0; q < streams_.size(); ++q) {
+    const size_t n = sequences_[q].size();
+    for (size_t s = 0; s < streams_[q].size(); ++s) {
       const std::string name = concat("stream.", s, ".", q);
       checkpoint_->streams.emplace(name, std::pair(s, q));
       specs.push_back({name, Dtype::kF16, {n, model_.config.n_embd()}});
@@ -115,9 +115,9 @@ Result<Tensor> Quantizer::checkpoint_tensor(const TensorSpec& spec) const {
   const bool is_scales = spec.name.ends_with(kScales);
   const auto [stream, sequence] =
       checkpoint_->streams.find(spec.name.substr(0, spec.name.size() - (is_scales ? kScales.size() : 0)))->second;
-  const size_t first = first_rows_[sequence], n = sequences_[sequence].size();
-  if (is_scales) return tensor_of(spec.dtype, spec.shape, streams_[stream].scales(first, n));
-  return tensor_of(spec.dtype, spec.shape, streams_[stream].halves(first, n));
+  const HalfRows& rows = streams_[sequence][stream];
+  if (is_scales) return tensor_of(spec.dtype, spec.shape, rows.scales());
+  return tensor_of(spec.dtype, spec.shape, rows.halves());
 }
 
 Status Quantizer::resume(TensorMap checkpoint) {
@@ -178,15 +178,19 @@ Status Quantizer::resume_streams(TensorMap& checkpoint) {
   if (!calibrates()) return {};
   const size_t n_embd = model_.config.n_embd();
   // The first sequence says how many streams there are; build_part() whether the model has as many.
-  for (size_t s = 0; s == 0 || checkpoint.contains(concat("stream.", s, ".0")); ++s) {
-    SUTRA_ASSIGN(HalfRows rows, HalfRows::create(first_rows_.back() + sequences_.back().size(), n_embd));
-    for (size_t q = 0; q < sequences_.size(); ++q) {
-      const size_t n = sequences_[q].size();
-      SUTRA_ASSIGN(const Tensor halves, checkpoint.take(concat("stream.", s, ".", q), Dtype::kF16, {n, n_embd}));
-      SUTRA_ASSIGN(const Tensor scales, checkpoint.take(concat("stream.", s, ".", q, ".scales"), Dtype::kF32, {n}));
-      rows.set(first_rows_[q], halves.as<uint16_t>(), scales.as<float>());
+  size_t n_streams = 1;
+  while (checkpoint.contains(concat("stream.", n_streams, ".0"))) ++n_streams;
+  for (size_t q = 0; q < sequences_.size(); ++q) {
+    const size_t n = sequences_[q].size();
+    std::vector<HalfRows>& streams = streams_.emplace_back();
+    for (size_t s = 0; s < n_streams; ++s) {
+      const std::string name = concat("stream.", s, ".", q);
+      SUTRA_ASSIGN(const Tensor halves, checkpoint.take(name, Dtype::kF16, {n, n_embd}));
+      SUTRA_ASSIGN(const Tensor scales, checkpoint.take(concat(name, kScales), Dtype::kF32, {n}));
+      SUTRA_ASSIGN(HalfRows rows, HalfRows::create(n, n_embd));
+      rows.set(halves.as<uint16_t>(), scales.as<float>());
+      streams.push_back(std::move(rows));
     }
-    streams_.push_back(std::move(rows));
   }
   return {};
 }

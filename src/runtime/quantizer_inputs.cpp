@@ -84,8 +84,8 @@ Status Quantizer::build_part() {
     SUTRA_ASSIGN(lane.state, State::create(stage.model->state_layout()));
   }
   const size_t n_streams = stage.model->stream(stage.lanes[0].workspace, 1).size();
-  if (stage_index_ > 0 && streams_.size() != n_streams) {
-    return fail(ErrorCode::kMalformed, "the checkpoint has ", streams_.size(), " residual streams, the model ",
+  if (stage_index_ > 0 && streams_.front().size() != n_streams) {
+    return fail(ErrorCode::kMalformed, "the checkpoint has ", streams_.front().size(), " residual streams, the model ",
                 n_streams);
   }
   return {};
@@ -101,18 +101,17 @@ Status Quantizer::embed_sequence(size_t index) {
     rows.push_back(static_cast<int32_t>(found - stage.embedded_ids.begin()));
   }
   const std::span<const int32_t> ids = rows;
-  if (streams_.empty()) {
-    for (size_t i = 0; i < stage.model->stream(workspace, 1).size(); ++i) {
-      SUTRA_ASSIGN(HalfRows stream, HalfRows::create(first_rows_.back() + sequences_.back().size(), n_embd));
-      streams_.push_back(std::move(stream));
-    }
+  std::vector<HalfRows>& streams = streams_.emplace_back();
+  for (size_t i = 0; i < stage.model->stream(workspace, 1).size(); ++i) {
+    SUTRA_ASSIGN(HalfRows rows_of_stream, HalfRows::create(ids.size(), n_embd));
+    streams.push_back(std::move(rows_of_stream));
   }
   for (size_t first = 0; first < ids.size(); first += kLaneTokens) {
     const auto chunk = ids.subspan(first, std::min(kLaneTokens, ids.size() - first));
     stage.model->embed(chunk, workspace, *pool_);
     const auto stream = stage.model->stream(workspace, chunk.size());
     for (size_t t = 0; t < chunk.size(); ++t) {
-      streams_[0].put(first_rows_[index] + first + t, stream[0].subspan(t * n_embd, n_embd));
+      streams[0].put(first + t, stream[0].subspan(t * n_embd, n_embd));
     }
   }
   return {};
@@ -136,7 +135,7 @@ Status Quantizer::run_sequences(size_t first) {
       SUTRA_TRY(stage.lanes[lane].state.reserve(stage.model->state_layout(), chunk_of(lane)));
     }
     const auto run = [&](size_t lane, ThreadPool& pool) {
-      if (chunk_of(lane) > 0) run_chunk(stage.lanes[lane], first_rows_[first + lane] + token, chunk_of(lane), pool);
+      if (chunk_of(lane) > 0) run_chunk(stage.lanes[lane], streams_[first + lane], token, chunk_of(lane), pool);
     };
     // A thread that has a sequence of its own waits for no other; where there are many threads, a sequence has them all.
     if (pool_->size() > 1 && pool_->size() < 2 * kLanes) {
@@ -152,15 +151,15 @@ Status Quantizer::run_sequences(size_t first) {
   return {};
 }
 
-// Rows `row` to row + n of the streams, through the layer.
-void Quantizer::run_chunk(Lane& lane, size_t row, size_t n, ThreadPool& pool) {
+// n tokens of a sequence from `first` on, through the layer.
+void Quantizer::run_chunk(Lane& lane, std::span<HalfRows> streams, size_t first, size_t n, ThreadPool& pool) {
   const Model& model = *stage_->model;
   const size_t n_embd = model_.config.n_embd();
   const auto stream = model.stream(lane.workspace, n);
   const auto for_rows = [&](const auto& body) {
     pool.parallel_for(n, 1, pool.size(), [&](size_t begin, size_t end) {
       for (size_t t = begin; t < end; ++t) {
-        for (size_t i = 0; i < stream.size(); ++i) body(streams_[i], row + t, stream[i].subspan(t * n_embd, n_embd));
+        for (size_t i = 0; i < stream.size(); ++i) body(streams[i], first + t, stream[i].subspan(t * n_embd, n_embd));
       }
     });
   };
@@ -182,7 +181,7 @@ Status Quantizer::run_head(size_t sequence) {
   SUTRA_ASSIGN(InputStatistics* const statistics, statistics_of(linear));
   for (size_t end = 0; end < n_tokens;) {
     end = std::min(end + kChunkTokens, n_tokens);
-    for (size_t i = 0; i < stream.size(); ++i) streams_[i].get(first_rows_[sequence] + end - 1, stream[i]);
+    for (size_t i = 0; i < stream.size(); ++i) streams_[sequence][i].get(end - 1, stream[i]);
     stage.model->head_input(1, LogitsWanted::kLast, workspace, *pool_, input);
     SUTRA_TRY(add_rows(linear, input, *statistics));
   }
@@ -248,6 +247,8 @@ Status Quantizer::drop_part() {
   Stage& stage = *stage_;
   stage.model.reset();
   stage.part = WeightMap();
+  stage.lanes = {};
+  stage.taps.clear();
   if (is_head(stage_index_)) streams_.clear();
   for (const Plan* plan : stage.plans) {
     const InputStatistics* const input = plan->linear.empty() ? nullptr : input_of(plan->linear);

@@ -71,7 +71,7 @@ struct Quantizer::Stage {
 
 // Rows of a matrix that are rounded at once, a multiple of the kernels' tiles: as integers they take a byte a weight.
 inline size_t rows_at_once(size_t n_in) {
-  constexpr size_t kWeights = size_t{1} << 22, kTileRows = 128;
+  constexpr size_t kWeights = size_t{1} << 21, kTileRows = 128;
   return std::max(kTileRows, kWeights / n_in / kTileRows * kTileRows);
 }
 
