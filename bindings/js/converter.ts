@@ -8,7 +8,7 @@ import { yieldToEventLoop } from './platform.ts';
 import type { ConvertRequest } from './protocol.ts';
 import { instantiateModule } from './start.ts';
 import type { Conversion, LoadProgress } from './types.ts';
-import { feedModel, WorkshopHeap, type WorkshopModule } from './workshop.ts';
+import { feedModel, GrowingFile, WorkshopHeap, type WorkshopModule } from './workshop.ts';
 
 export interface ConverterModule extends WorkshopModule {
   _sutra_convert_begin(isGguf: number, dtype: number): Address;
@@ -24,17 +24,18 @@ export class ConverterHeap extends WorkshopHeap<ConverterModule> {
   convertBegin({ format, dtype }: ConvertRequest): {
     report: Conversion['report'];
     filesBeside: number;
-    head: ArrayBuffer;
+    head: Blob[];
   } {
     const isGguf = Number(format === 'gguf');
-    const { text, values, data } = this.call((m) => m._sutra_convert_begin(isGguf, dtypes.indexOf(dtype)));
+    const { text, values } = this.call((m) => m._sutra_convert_begin(isGguf, dtypes.indexOf(dtype)));
     const report = { architecture: text, tensors: values[0]!, bytes: values[1]!, tokenizer: values[2] === 1 };
-    return { report, filesBeside: values[3]!, head: data };
+    return { report, filesBeside: values[3]!, head: this.takeWritten() };
   }
 
   /** The next tensor. */
-  convertNext(): ArrayBuffer {
-    return this.call((m) => m._sutra_convert_next()).data;
+  convertNext(): Blob[] {
+    this.call((m) => m._sutra_convert_next());
+    return this.takeWritten();
   }
 
   convertFile(index: number): { name: string; data: ArrayBuffer } {
@@ -65,28 +66,24 @@ export async function convertModel(
   return write(heap, hasConfig, context);
 }
 
-/** Every tensor becomes a blob at once: browsers keep those outside of the worker's memory. */
 async function write(heap: ConverterHeap, hasConfig: boolean, context: Context<ConvertRequest>): Promise<Conversion> {
   const { request, signal, report: tell } = context;
   const begun = withHint(hasConfig ? undefined : configHint, () => heap.convertBegin(request));
   const { report, filesBeside, head } = begun;
   const name = request.format === 'gguf' ? 'model.gguf' : 'model.safetensors';
-  const parts = [new Blob([head])];
-  let written = head.byteLength;
+  const file = new GrowingFile(head);
   for (let tensor = 0; tensor < report.tensors; tensor++) {
     await yieldToEventLoop();
     raiseIfAborted(signal);
-    const data = heap.convertNext();
-    written += data.byteLength;
-    parts.push(new Blob([data]));
-    const fraction = readingShare + ((1 - readingShare) * written) / report.bytes;
-    tell({ phase: 'write', file: name, loaded: written, total: report.bytes, fraction });
+    file.add(heap.convertNext());
+    const fraction = readingShare + ((1 - readingShare) * file.size) / report.bytes;
+    tell({ phase: 'write', file: name, loaded: file.size, total: report.bytes, fraction });
   }
-  const files = { [name]: new Blob(parts) };
+  const files = { [name]: file.blob() };
   for (let index = 0; index < filesBeside; index++) {
     const { name: beside, data } = heap.convertFile(index);
     files[beside] = new Blob([data]);
   }
-  tell({ phase: 'ready', loaded: written, total: written, fraction: 1 });
+  tell({ phase: 'ready', loaded: file.size, total: file.size, fraction: 1 });
   return { report, files };
 }

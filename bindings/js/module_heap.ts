@@ -119,13 +119,17 @@ export class ModuleHeap<Module extends SharedModule> {
       number,
     ];
     // Copies: TextDecoder refuses views on shared memory, and the memory may move.
-    const message = textBytes === 0 ? '' : decoder.decode(new Uint8Array(memory, text, textBytes).slice());
+    const message = textBytes === 0 ? '' : decoder.decode(this.copy(text, textBytes));
     if (code !== 0) return raise(engineErrorCodes[code - 1] ?? 'internal', message);
     return {
       values: new Float64Array(memory, address + 4 * replyWords, replyValues).slice(),
       text: message,
-      data: new Uint8Array(memory, data, dataBytes).slice().buffer as ArrayBuffer,
+      data: this.copy(data, dataBytes).buffer,
     };
+  }
+
+  protected copy(address: Address, sizeBytes: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#module.wasmMemory.buffer, address, sizeBytes).slice() as Uint8Array<ArrayBuffer>;
   }
 
   /** Whatever is thrown in there is a trap, after which the engine's memory means nothing. */

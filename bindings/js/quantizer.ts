@@ -7,7 +7,7 @@ import { yieldToEventLoop } from './platform.ts';
 import type { QuantizeRequest } from './protocol.ts';
 import { instantiateModule, startBest } from './start.ts';
 import type { LoadProgress, Quantization, QuantizedTensor, QuantizeReport, RuntimeInfo } from './types.ts';
-import { feedModel, WorkshopHeap, type WorkshopModule } from './workshop.ts';
+import { feedModel, GrowingFile, WorkshopHeap, type WorkshopModule } from './workshop.ts';
 
 export interface QuantizerModule extends WorkshopModule {
   _sutra_self_test(): Address;
@@ -45,7 +45,7 @@ export class QuantizerHeap extends WorkshopHeap<QuantizerModule> {
     { method, bits, groupSize, keepEmbeddings, sequences, context }: QuantizeRequest,
     text: Uint8Array,
     threads: number,
-  ): { architecture: string; filesBeside: number; head: ArrayBuffer } {
+  ): { architecture: string; filesBeside: number; head: Blob[] } {
     this.write(text);
     const number = methods.indexOf(method);
     const answer = this.call((m) =>
@@ -60,7 +60,7 @@ export class QuantizerHeap extends WorkshopHeap<QuantizerModule> {
         threads,
       ),
     );
-    return { architecture: answer.text, filesBeside: answer.values[0]!, head: answer.data };
+    return { architecture: answer.text, filesBeside: answer.values[0]!, head: this.takeWritten() };
   }
 
   /** Before the next step: bytes of one of the files with the weights; undefined when there are none to give. */
@@ -75,22 +75,17 @@ export class QuantizerHeap extends WorkshopHeap<QuantizerModule> {
     this.call((m) => m._sutra_quantize_give(bytes.length));
   }
 
-  /** `data`: what of the weights' file is ready. */
-  quantizeStep(): { more: boolean; fraction: number; stage: string; data: ArrayBuffer } {
-    const { values, text, data } = this.call((m) => m._sutra_quantize_step());
-    return { more: values[0] === 1, fraction: values[1]!, stage: text, data };
+  /** `ready`: what of the weights' file is. */
+  quantizeStep(): { more: boolean; fraction: number; stage: string; ready: Blob[] } {
+    const { values, text } = this.call((m) => m._sutra_quantize_step());
+    return { more: values[0] === 1, fraction: values[1]!, stage: text, ready: this.takeWritten() };
   }
 
   /** A checkpoint's pieces; none where a layer is under way. */
-  *quantizeCheckpoint(): Generator<ArrayBuffer> {
-    const begun = this.call((m) => m._sutra_quantize_checkpoint());
-    if (begun.values[0] !== 1) return;
-    yield begun.data;
-    for (let more = true; more; ) {
-      const { values, data } = this.call((m) => m._sutra_quantize_checkpoint_next());
-      more = values[0] === 1;
-      yield data;
-    }
+  quantizeCheckpoint(): Blob[] {
+    let more = this.call((m) => m._sutra_quantize_checkpoint()).values[0] === 1;
+    while (more) more = this.call((m) => m._sutra_quantize_checkpoint_next()).values[0] === 1;
+    return this.takeWritten();
   }
 
   /** After the last piece: bytes of the weights' file before what comes next. */
@@ -151,27 +146,6 @@ export function startQuantizer(request: QuantizeRequest): Promise<RunningQuantiz
 const readingShare = 0.05;
 const weightsName = 'model.safetensors';
 
-/** Browsers keep blobs outside of the worker's memory. */
-class GrowingFile {
-  readonly #parts: Blob[];
-  size: number;
-
-  constructor(beginning: Blob) {
-    this.#parts = [beginning];
-    this.size = beginning.size;
-  }
-
-  add(bytes: ArrayBuffer): void {
-    if (bytes.byteLength === 0) return;
-    this.#parts.push(new Blob([bytes]));
-    this.size += bytes.byteLength;
-  }
-
-  blob(): Blob {
-    return new Blob(this.#parts);
-  }
-}
-
 /**
  * A checkpoint: the sizes of two parts as float64, least significant byte first, then the parts: the quantizer's own (of
  * runtime/quantizer_checkpoint.cpp) and the weights' file so far.
@@ -179,7 +153,7 @@ class GrowingFile {
 const checkpointHead = 16;
 
 function checkpointOf(heap: QuantizerHeap, file: GrowingFile): Blob | undefined {
-  const state = [...heap.quantizeCheckpoint()].map((piece) => new Blob([piece]));
+  const state = heap.quantizeCheckpoint();
   if (state.length === 0) return undefined;
   const sizes = new DataView(new ArrayBuffer(checkpointHead));
   sizes.setFloat64(0, new Blob(state).size, true);
@@ -253,7 +227,7 @@ export async function quantizeModel(
   const begun = withHint(hasConfig ? undefined : configHint, () => heap.quantizeBegin(request, text, threads));
   const { architecture, filesBeside, head } = begun;
   if (checkpoint) await resume(heap, checkpoint);
-  const file = new GrowingFile(checkpoint ? checkpoint.file : new Blob([head]));
+  const file = new GrowingFile(checkpoint ? [checkpoint.file] : head);
   const startedAt = performance.now();
   let startedWith: number | undefined;
   for (let more = true; more; ) {
@@ -262,7 +236,7 @@ export async function quantizeModel(
     await giveWanted(heap, sources, context.signal);
     const step = heap.quantizeStep();
     more = step.more;
-    file.add(step.data);
+    file.add(step.ready);
     const made = request.checkpoints && more ? checkpointOf(heap, file) : undefined;
     const elapsed = (performance.now() - startedAt) / 1000;
     startedWith ??= step.fraction;

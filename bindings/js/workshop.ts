@@ -7,13 +7,37 @@ import { type Address, concatenate, ModuleHeap, type SharedModule } from './modu
 import type { ReadRequest } from './protocol.ts';
 
 export interface WorkshopModule extends SharedModule {
+  /** Called while bytes are written that go into a file; 0 where there was no room for them. */
+  written?(address: Address, sizeBytes: number): number;
   _sutra_weights_begin(leavesMatrices: number): Address;
   _sutra_weights_companion(nameBytes: number, inputBytes: number, isTokenizer: number): Address;
 }
 
 export class WorkshopHeap<Module extends WorkshopModule> extends ModuleHeap<Module> {
+  #written: Blob[] = [];
+
+  constructor(module: Module) {
+    super(module);
+    module.written = (address, sizeBytes) => {
+      try {
+        this.#written.push(new Blob([this.copy(address >>> 0, sizeBytes)]));
+        return 1;
+      } catch {
+        return 0;
+      }
+    };
+  }
+
+  /** What was written since the last time; browsers keep blobs outside of the worker's memory. */
+  protected takeWritten(): Blob[] {
+    const written = this.#written;
+    this.#written = [];
+    return written;
+  }
+
   /** `leavesMatrices`: large ones stay in their files until the work asks for them. */
   weightsBegin(leavesMatrices: boolean): void {
+    this.#written = [];
     this.call((m) => m._sutra_weights_begin(Number(leavesMatrices)));
   }
 
@@ -28,6 +52,25 @@ export class WorkshopHeap<Module extends WorkshopModule> extends ModuleHeap<Modu
   protected fileBeside(ask: (module: Module) => Address): { name: string; data: ArrayBuffer } {
     const { text, data } = this.call(ask);
     return { name: text, data };
+  }
+}
+
+/** A file that is being written. */
+export class GrowingFile {
+  readonly #parts: Blob[] = [];
+  size = 0;
+
+  constructor(beginning: readonly Blob[]) {
+    this.add(beginning);
+  }
+
+  add(pieces: readonly Blob[]): void {
+    for (const piece of pieces) this.size += piece.size;
+    this.#parts.push(...pieces);
+  }
+
+  blob(): Blob {
+    return new Blob(this.#parts);
   }
 }
 

@@ -28,8 +28,8 @@ using namespace sutra::wasm;
 
 extern "C" {
 
-// Of the weights fed so far. text: the architecture. values: tensors, bytes of the weights' file, whether there is a
-// tokenizer, files beside. data: the weights' file up to its first tensor
+// Of the weights fed so far; writes the weights' file up to its first tensor. text: the architecture. values: tensors,
+// bytes of the weights' file, whether there is a tokenizer, files beside
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_convert_begin(uint32_t is_gguf, uint32_t dtype) {
   auto weights = loader()->finish_weights();
   loader().reset();
@@ -42,18 +42,13 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_convert_begin(uint32_t is_gguf, uint32_t
   converter().emplace(std::move(*created));
   if (Status begun = converter()->begin(file_sink()); !begun) return out().failed(std::move(begun).error());
   const ConvertReport report = converter()->report();
-  return out().view(file_sink().bytes(),
-                    {double(report.n_tensors), double(report.n_bytes), double(report.has_tokenizer),
-                     double(converter()->files_beside().size())},
-                    report.architecture);
+  return out().ok({double(report.n_tensors), double(report.n_bytes), double(report.has_tokenizer),
+                   double(converter()->files_beside().size())},
+                  report.architecture);
 }
 
-// data: the next tensor
-EMSCRIPTEN_KEEPALIVE const Reply* sutra_convert_next() {
-  file_sink().clear();
-  if (Status written = converter()->write_next(); !written) return out().failed(std::move(written).error());
-  return out().view(file_sink().bytes());
-}
+// Writes the next tensor.
+EMSCRIPTEN_KEEPALIVE const Reply* sutra_convert_next() { return out().of(converter()->write_next()); }
 
 // text: the name of a file beside the weights. data: what is in it
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_convert_file(uint32_t index) {

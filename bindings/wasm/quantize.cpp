@@ -54,8 +54,8 @@ using namespace sutra::wasm;
 
 extern "C" {
 
-// Of the weights fed so far. input: the calibration text. text: the architecture. values: files beside. data: the weights'
-// file up to its first tensor
+// Of the weights fed so far; writes the weights' file up to its first tensor. input: the calibration text. text: the
+// architecture. values: files beside
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_begin(uint32_t text_bytes, uint32_t method, uint32_t bits,
                                                        uint32_t group_size, uint32_t keep_embeddings,
                                                        uint32_t n_sequences, uint32_t n_context, uint32_t n_threads) {
@@ -65,8 +65,7 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_begin(uint32_t text_bytes, uint
   if (!created) return out().failed(std::move(created).error());
   quantizer().emplace(std::move(*created));
   if (Status begun = quantizer()->begin(file_sink()); !begun) return out().failed(std::move(begun).error());
-  return out().view(file_sink().bytes(), {double(quantizer()->files_beside().size())},
-                    std::string(quantizer()->architecture()));
+  return out().ok({double(quantizer()->files_beside().size())}, std::string(quantizer()->architecture()));
 }
 
 // values: the file, in the order in which they were fed, that bytes are wanted of before the next step, where they begin, and
@@ -81,29 +80,26 @@ EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_give(uint32_t size_bytes) {
   return out().of(quantizer()->give(input(size_bytes)));
 }
 
-// A piece of the work. text: what is being done. values: whether there is more, and the share that is done. data: what of
-// the weights' file is ready
+// A piece of the work; writes what of the weights' file is ready. text: what is being done. values: whether there is more,
+// and the share that is done
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_step() {
-  file_sink().clear();
   const Result<bool> more = quantizer()->step();
   if (!more) return out().failed(more.error());
-  return out().view(file_sink().bytes(), {double(*more), quantizer()->fraction()}, quantizer()->stage_name());
+  return out().ok({double(*more), quantizer()->fraction()}, quantizer()->stage_name());
 }
 
-// Whether the step before ended a stage, so that a checkpoint can be written: a file of its own. data: its beginning
+// Writes a checkpoint's beginning, a file of its own. values: whether it did, as the step before ended a stage
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_checkpoint() {
   if (!quantizer()->is_between_stages()) return out().ok({0});
-  file_sink().clear();
   if (Status begun = quantizer()->begin_checkpoint(file_sink()); !begun) return out().failed(std::move(begun).error());
-  return out().view(file_sink().bytes(), {1});
+  return out().ok({1});
 }
 
-// values: whether there is more. data: what comes next of the checkpoint
+// Writes what comes next of the checkpoint. values: whether there is more
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_quantize_checkpoint_next() {
-  file_sink().clear();
   const Result<bool> more = quantizer()->write_checkpoint();
   if (!more) return out().failed(more.error());
-  return out().view(file_sink().bytes(), {double(*more)});
+  return out().ok({double(*more)});
 }
 
 // input: a piece of a checkpoint of file_bytes, the first of which begins at 0; with the last one the work goes on from there.

@@ -8,7 +8,15 @@
 
 #include "shared.h"
 
+// Of WorkshopHeap in bindings/js/workshop.ts; 0 where there was no room.
+EM_JS(int, sutra_written, (const void* at, size_t size_bytes), { return Module.written(at, size_bytes); })
+
 namespace sutra::wasm {
+
+Status PageSink::write(std::span<const std::byte> bytes) {
+  if (sutra_written(bytes.data(), bytes.size()) != 0) return {};
+  return fail(ErrorCode::kOutOfMemory, "memory for ", bytes.size(), " bytes of the file was refused");
+}
 
 Companions& companions() {
   static Companions the_companions;
@@ -20,8 +28,8 @@ std::optional<LeftMatrices>& left_matrices() {
   return the_matrices;
 }
 
-BufferSink& file_sink() {
-  static BufferSink the_sink;
+PageSink& file_sink() {
+  static PageSink the_sink;
   return the_sink;
 }
 
@@ -35,7 +43,6 @@ extern "C" {
 // Before any weights. leaves_matrices: large ones stay in their files until the work asks for them
 EMSCRIPTEN_KEEPALIVE const Reply* sutra_weights_begin(uint32_t leaves_matrices) {
   companions() = Companions();
-  file_sink().clear();
   return begin_loading(
       {.weights_only = true, .filter = leaves_matrices != 0 ? &left_matrices().emplace(kLargeMatrixBytes) : nullptr});
 }
