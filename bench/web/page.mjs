@@ -1,7 +1,8 @@
-// In the page: one warm-up and three runs of the package on the model that run.mjs serves; medians.
-import { load } from '/dist/index.js';
+// In the page: the package on the model that run.mjs serves.
+import { load, quantize } from '/dist/index.js';
 
 /**
+ * One warm-up and three runs; medians.
  * @param {{promptTokens: number, genTokens: number, threads?: number, artefact?: 'simd128' | 'relaxed', activationBits: 15 | 8}} wish
  */
 export async function measure({ promptTokens, genTokens, ...wish }) {
@@ -45,6 +46,36 @@ export async function measure({ promptTokens, genTokens, ...wish }) {
     artefact: model.runtime.artefact,
     threads: model.runtime.threads,
     why: model.runtime.why,
+  };
+}
+
+/**
+ * All of `quantize()`, once; `quantize_ms` is what of it comes after reading the model.
+ * @param {string} url of the calibration text
+ * @param {{threads?: number, artefact?: 'simd128' | 'relaxed'}} wish
+ */
+export async function measureQuantizing(url, { threads, artefact }) {
+  const calibration = await (await fetch(url)).text();
+  const started = performance.now();
+  let beganAt = 0;
+  const { report, files, memory } = await quantize('/model/', {
+    calibration,
+    cache: false,
+    ...(threads === undefined ? {} : { threads }),
+    ...(artefact === undefined ? {} : { artefact }),
+    onProgress: ({ phase }) => {
+      if (phase === 'quantize') beganAt ||= performance.now();
+    },
+  });
+  const ended = performance.now();
+  return {
+    total_ms: ended - started,
+    quantize_ms: ended - beganAt,
+    peak_bytes: memory.peakBytes,
+    peak_wasm_bytes: memory.wasmBytes,
+    file_bytes: files['model.safetensors']?.size ?? 0,
+    compression: report.compression,
+    calibration_tokens: report.calibrationTokens,
   };
 }
 

@@ -1,7 +1,8 @@
 // Measures the built package in headless Chromium; npm run bench:web builds it first.
 //   --model DIR [--prompt-tokens 512] [--gen-tokens 128] [--threads N] [--artefact simd128|relaxed] [--a8] [--json]
+//   --model DIR --calibration TEXT [--threads N] [--artefact simd128|relaxed] [--json]: quantises a float model
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { repoRoot, runMain, UserError } from '../../tools/lib/run.mjs';
@@ -26,16 +27,20 @@ function readOptions() {
       threads: string,
       artefact: string,
       a8: { type: 'boolean', default: false },
+      calibration: string,
       json: { type: 'boolean', default: false },
     },
   });
   const { model, threads, artefact, json } = values;
   if (model === undefined) throw new UserError('--model DIR is missing: the folder of a model');
-  const folder = resolve(process.env.INIT_CWD ?? '.', model);
+  const inCaller = (/** @type {string} */ path) => resolve(process.env.INIT_CWD ?? '.', path);
+  const folder = inCaller(model);
   if (!existsSync(join(folder, 'config.json')))
     throw new UserError(`${folder} is no model folder: it has no config.json`);
   if (artefact !== undefined && artefact !== 'simd128' && artefact !== 'relaxed')
     throw new UserError(`--artefact must be simd128 or relaxed, found '${artefact}'`);
+  const text = values.calibration === undefined ? undefined : inCaller(values.calibration);
+  if (text !== undefined && !existsSync(text)) throw new UserError(`${text}, the calibration text, is not there`);
   const wish = {
     promptTokens: count('prompt-tokens', values['prompt-tokens']),
     genTokens: count('gen-tokens', values['gen-tokens']),
@@ -43,7 +48,7 @@ function readOptions() {
     ...(threads === undefined ? {} : { threads: count('threads', threads) }),
     ...(artefact === undefined ? {} : { artefact }),
   };
-  return { folder, wish, json };
+  return { folder, text, wish, json };
 }
 
 /** @returns {ReturnType<typeof readOptions>} */
@@ -56,12 +61,13 @@ function options() {
 }
 
 runMain(async () => {
-  const { folder, wish, json } = options();
+  const { folder, text, wish, json } = options();
   const server = await serve({
     port: 0,
     mounts: [
       ['/dist/', join(repoRoot, 'dist')],
       ['/model/', folder],
+      ...(text === undefined ? [] : [/** @type {[string, string]} */ (['/text/', dirname(text)])]),
       ['/bench/', import.meta.dirname],
     ],
   });
@@ -73,12 +79,16 @@ runMain(async () => {
       if (!message.location().url.endsWith('/favicon.ico')) console.error(`[page] ${message.text()}`);
     });
     await page.goto(`${server.url}bench/index.html`);
-    const measured = await page.evaluate(async (wish) => {
-      const { measure } = await import(/** @type {string} */ ('/bench/page.mjs'));
-      return measure(wish).catch((/** @type {Error & {hint?: string}} */ error) => ({
-        error: [error.message, error.hint].filter(Boolean).join('. '),
-      }));
-    }, wish);
+    const measured = await page.evaluate(
+      async ({ text, ...wish }) => {
+        const { measure, measureQuantizing } = await import(/** @type {string} */ ('/bench/page.mjs'));
+        const measuring = text === undefined ? measure(wish) : measureQuantizing(text, wish);
+        return measuring.catch((/** @type {Error & {hint?: string}} */ error) => ({
+          error: [error.message, error.hint].filter(Boolean).join('. '),
+        }));
+      },
+      { ...wish, ...(text === undefined ? {} : { text: `/text/${encodeURIComponent(basename(text))}` }) },
+    );
     if ('error' in measured) throw new UserError(measured.error);
     const shown = Object.entries(measured).map(([key, value]) => [
       key,

@@ -1,9 +1,11 @@
 // npm run bench:web: the package in Chromium, measured; and what it says when it is called wrongly.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { convert } from 'sutra-web';
 import { goldenCases, shippedModels } from './models.ts';
 
 const project = join(import.meta.dirname, '../..');
@@ -51,12 +53,33 @@ for (const [artefact, threads] of [
     assert.ok(measured.peak_wasm_bytes >= measured.model_bytes);
   });
 
+test('with a calibration text it measures quantising', { skip }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sutra-bench-'));
+  try {
+    const { files } = await convert(shippedModels[0]!);
+    for (const [name, blob] of Object.entries(files))
+      writeFileSync(join(folder, name), Buffer.from(await blob.arrayBuffer()));
+    const text = join(folder, 'a text.txt');
+    writeFileSync(text, readFileSync(join(project, 'CONTRIBUTING.md'), 'utf8').slice(0, 2000));
+    const { status, stdout, stderr } = bench('--model', folder, '--calibration', text, '--threads', '2', '--json');
+    assert.equal(status, 0, stderr);
+    const measured = JSON.parse(stdout);
+    assert.ok(measured.calibration_tokens >= 256, stdout);
+    assert.ok(measured.quantize_ms > 0 && measured.quantize_ms <= measured.total_ms, stdout);
+    assert.ok(measured.compression > 7 && measured.file_bytes > 1e6, stdout);
+    assert.ok(measured.peak_wasm_bytes >= measured.peak_bytes && measured.peak_bytes > 0, stdout);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('wrong arguments are named on standard error and nothing is printed', () => {
   const cases: [string[], RegExp][] = [
     [[], /--model/],
     [['--model', '/nowhere'], /nowhere.*config\.json/],
     [['--model', goldenCases[0]!.source, '--gen-tokens', 'many'], /gen-tokens.*many/],
     [['--model', goldenCases[0]!.source, '--artefact', 'avx2'], /artefact.*avx2/],
+    [['--model', goldenCases[0]!.source, '--calibration', '/nowhere.txt'], /nowhere\.txt/],
     [['--model', goldenCases[0]!.source, '--speed'], /--speed/],
   ];
   for (const [args, message] of cases) {
