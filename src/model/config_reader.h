@@ -104,7 +104,7 @@ class ConfigReader {
 };
 
 // Of a hybrid model, whose keys begin with "mamba_".
-Mamba2MixerConfig read_mamba2_mixer(ConfigReader& json, size_t d_model);
+Mamba2MixerConfig read_mamba2_mixer(ConfigReader& json, size_t d_model, float rms_norm_eps);
 // One layer's share of what check_memory() asks for.
 uint64_t mamba2_token_floats(const Mamba2MixerConfig& c);
 uint64_t mamba2_state_floats(const Mamba2MixerConfig& c);

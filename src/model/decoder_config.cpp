@@ -226,7 +226,8 @@ DecoderConfig read_decoder(ConfigReader& json, std::string_view model_type) {
   c.max_tokens = static_cast<size_t>(json.uint_or("max_position_embeddings", 2048, 1, kMaxPositions));
   c.attention = read_attention(json, c.d_model);
   json.require_string("hidden_act", "silu");
-  c.rms_norm_eps = json.epsilon("rms_norm_eps", model_type == "llama" ? 1e-6 : 1e-5);
+  const bool has_small_epsilon = model_type == "llama" || model_type == "granitemoehybrid";
+  c.rms_norm_eps = json.epsilon("rms_norm_eps", has_small_epsilon ? 1e-6 : 1e-5);
   c.tie_word_embeddings = json.bool_or("tie_word_embeddings", false);
   c.embedding_multiplier = c.logits_scaling = c.gate_multiplier = 1;
   c.attention_multiplier = c.mamba_multiplier = c.mlp_multiplier = 1;
@@ -240,7 +241,7 @@ DecoderConfig read_decoder(ConfigReader& json, std::string_view model_type) {
     read_granite_hybrid(json, c);
   }
   if (std::ranges::count(c.has_mamba, true) > 0) {
-    c.mamba = read_mamba2_mixer(json, c.d_model);
+    c.mamba = read_mamba2_mixer(json, c.d_model, c.rms_norm_eps);
     if (model_type == "falcon_h1") read_falcon_h1_mixer(json, c.mamba);
   }
   check_memory_of(c, json);

@@ -106,7 +106,7 @@ Mamba2MixerConfig read_mamba2_ssm(ConfigReader& json, ConfigReader& ssm, size_t 
 
 }  // namespace
 
-Mamba2MixerConfig read_mamba2_mixer(ConfigReader& json, size_t d_model) {
+Mamba2MixerConfig read_mamba2_mixer(ConfigReader& json, size_t d_model, float rms_norm_eps) {
   Mamba2MixerConfig c{};
   c.d_model = d_model;
   const size_t expand = json.width_or("mamba_expand", 2);
@@ -119,7 +119,7 @@ Mamba2MixerConfig read_mamba2_mixer(ConfigReader& json, size_t d_model) {
   }
   read_mixer(json, kHybridKeys, c);
   read_norm_size(json, false, c);
-  c.rms_norm_eps = json.epsilon("rms_norm_eps", 1e-5);
+  c.rms_norm_eps = rms_norm_eps;
   return c;
 }
 

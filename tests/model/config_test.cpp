@@ -68,6 +68,23 @@ TEST_CASE("bamba turns as much of a head as the transformers that wrote the file
   CHECK(rotary_dim(R"(, "rope_parameters": {"rope_theta": 10000.0}, "attn_rotary_emb": 8)") == 8);
 }
 
+// As in the configurations of transformers 5.12.
+TEST_CASE("decoders without rms_norm_eps have their architecture's") {
+  constexpr std::string_view kMixer =
+      R"("num_attention_heads": 4, "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_d_state": 16, "mamba_expand": 2)";
+  const auto epsilon = [](const std::string& json) {
+    return std::get<DecoderConfig>(value_of(read(json)).architecture).rms_norm_eps;
+  };
+  const std::string sizes = R"("hidden_size": 64, "num_hidden_layers": 1, "vocab_size": 50, "intermediate_size": 96, )";
+  CHECK(epsilon(llama("")) == 1e-6f);
+  CHECK(epsilon(bamba("")) == 1e-5f);
+  CHECK(
+      epsilon(concat(R"({"model_type": "granitemoehybrid", "layer_types": ["mamba"], "shared_intermediate_size": 96, )",
+                     sizes, kMixer, "}")) == 1e-6f);
+  CHECK(epsilon(concat(R"({"model_type": "falcon_h1", "head_dim": 16, "mamba_d_ssm": 128, )", sizes, kMixer, "}")) ==
+        1e-5f);
+}
+
 TEST_CASE("what decoders cannot compute is refused by name") {
   check_refused(llama(R"(, "rope_scaling": {"rope_type": "yarn", "factor": 4.0})"), ErrorCode::kUnsupported, "yarn");
   check_refused(llama(R"(, "rope_scaling": {"rope_type": "linear"})"), ErrorCode::kNotFound, "factor");
