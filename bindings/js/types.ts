@@ -134,7 +134,7 @@ export interface QuantizeOptions
   readonly bits?: 3 | 4 | 8;
   /** Weights that share a scale. Default 128. */
   readonly groupSize?: 32 | 64 | 128;
-  /** Leaves embeddings and head in float, as AutoAWQ does: others can load such a result. Default false. */
+  /** Leaves in float what other programs expect so, as AutoAWQ embeddings and head: they load it. Default false. */
   readonly keepEmbeddings?: boolean;
   /** Text like that the model is for; some hundred kilobytes are plenty. `awq` and `gptq` need it. */
   readonly calibration?: string | Blob;

@@ -14,7 +14,7 @@ EM_JS(int, sutra_written, (const void* at, size_t size_bytes), { return Module.w
 namespace sutra::wasm {
 
 Status PageSink::write(std::span<const std::byte> bytes) {
-  if (sutra_written(bytes.data(), bytes.size()) != 0) return {};
+  if (bytes.empty() || sutra_written(bytes.data(), bytes.size()) != 0) return {};
   return fail(ErrorCode::kOutOfMemory, "memory for ", bytes.size(), " bytes of the file was refused");
 }
 

@@ -77,4 +77,11 @@ std::vector<std::string> quantizable_linears(const ModelConfig& config) {
   return names;
 }
 
+bool transformers_reads(const ModelConfig& config, std::string_view linear) {
+  return linear.ends_with(".mixer.out_proj") &&
+         std::visit(Overloaded{[](const auto&) { return false; }, [](const MambaConfig&) { return true; },
+                               [](const Mamba2Config&) { return true; }},
+                    config.architecture);
+}
+
 }  // namespace sutra

@@ -86,6 +86,8 @@ Status Quantizer::make_plans() {
     const size_t group_size = plan.format.group_size;
     if (options_.keep_embeddings && (linear == outer.embeddings || linear == outer.head)) {
       plan.kept_because = "embeddings and head are to be kept";
+    } else if (options_.keep_embeddings && transformers_reads(model_.config, linear)) {
+      plan.kept_because = "transformers reads its weights";
     } else if (!linears.contains(linear) || shape.n_dims() != 2) {
       plan.kept_because = "small or sensitive";
     } else if (!awq_can_hold(static_cast<size_t>(shape[0]))) {

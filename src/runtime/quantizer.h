@@ -33,7 +33,8 @@ struct QuantizeOptions {
   Method method = Method::kAwq;
   int bits = 4;  // 3, to compare: it takes the room of 4; 4; or 8
   size_t group_size = 128;
-  // Embeddings and head stay as they are, as AutoAWQ leaves them: others can load such a file.
+  // Embeddings and head stay as they are, as AutoAWQ leaves them, and what else others have to find in float: they can load
+  // such a file.
   bool keep_embeddings = false;
 };
 

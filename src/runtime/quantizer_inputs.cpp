@@ -202,6 +202,7 @@ Status Quantizer::measure_inputs() {
     SUTRA_ASSIGN(InputStatistics* const statistics, statistics_of(name));
     measured.push_back({&name, &tap, statistics, {}});
   }
+  if (measured.empty()) return {};  // nothing of the layer is quantised
   // The widest first, for threads to end at the same time.
   std::vector<Measured*> by_width;
   for (Measured& m : measured) by_width.push_back(&m);

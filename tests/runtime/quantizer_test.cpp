@@ -334,6 +334,12 @@ TEST_CASE("rows in two bytes keep eleven bits whatever their size") {
 
 namespace {
 
+TensorMap tensors_in(const std::vector<std::byte>& file) {
+  CheckpointReader reader(file.size());
+  test::require_ok(reader.feed(file));
+  return value_of(reader.finish());
+}
+
 // Quantises weights whose matrices of more than 4 KiB stay in the file, given when they are asked for.
 std::vector<std::byte> quantised_in_places(const std::string& model, const Sequences& sequences = random_sequences(),
                                            bool keep_embeddings = false) {
@@ -428,6 +434,28 @@ TEST_CASE("embeddings and heads of many rows are read in parts, and make the sam
   }
 }
 
+TEST_CASE("what keeps its embeddings has no tensor that only we know") {
+  size_t n_new = 0;
+  for (const std::string_view config : kConfigs) {
+    CAPTURE(config);
+    const test::TemporaryFolder folder;
+    const std::string model = fresh_model(folder, config);
+    const auto names_of = [&](Method method, bool keeps) {
+      const QuantizeOptions options{method, 4, 32, keeps};
+      Quantizer quantizer =
+          value_of(Quantizer::create(weights_of(model), Companions(), random_sequences(), options, 2));
+      MemorySink sink;
+      test::require_ok(quantizer.begin(sink));
+      while (value_of(quantizer.step())) continue;
+      return tensors_in({sink.bytes().begin(), sink.bytes().end()}).names();
+    };
+    // Rounding to nearest scales nothing.
+    CHECK(names_of(Method::kAwq, true) == names_of(Method::kRtn, true));
+    n_new += names_of(Method::kAwq, false).size() - names_of(Method::kRtn, false).size();
+  }
+  CHECK(n_new > 0);
+}
+
 TEST_CASE("matrices that stay in files of torch.save make the same model") {
   for (const std::string_view name :
        {"rwkv4/model_blinkdl.pth", "rwkv5/model.pth", "rwkv6-h64/model.pth", "rwkv7/model.pth"}) {
@@ -465,6 +493,23 @@ TEST_CASE("a file that is not what it was when the matrices were left in it ends
   CHECK(error_of([](auto& bytes) { std::ranges::fill(bytes, std::byte{0xff}); }) == ErrorCode::kNonFinite);
 }
 
+TEST_CASE("a layer of which nothing can be quantised is kept and measured by nobody") {
+  const test::TemporaryFolder folder;
+  // 48 inputs are no multiple of 32.
+  const std::string model = fresh_model(
+      folder, R"({"model_type": "mamba", "hidden_size": 48, "num_hidden_layers": 2, "vocab_size": 48, "expand": 1,
+  "state_size": 16})");
+  Quantizer quantizer = value_of(make(model, Method::kAwq, random_sequences()));
+  MemorySink sink;
+  test::require_ok(quantizer.begin(sink));
+  while (value_of(quantizer.step())) continue;
+  for (const QuantizedTensor& tensor : quantizer.report().tensors) {
+    CAPTURE(tensor.name);
+    CHECK_FALSE(tensor.kept_because.empty());
+  }
+  CHECK(quantizer.report().compression == 0);
+}
+
 TEST_CASE("a quantizer may be moved while it works") {
   const test::TemporaryFolder folder;
   const std::string model = fresh_model(folder, kConfigs[0]);
@@ -493,12 +538,6 @@ std::vector<std::byte> checkpoint_of(Quantizer& quantizer) {
 // Vectors of one head are no multiple of 8 bytes: they come at the end of the file.
 constexpr std::string_view kUneven = R"({"model_type": "mamba2", "hidden_size": 32, "num_hidden_layers": 2,
   "vocab_size": 48, "num_heads": 1, "head_dim": 64, "state_size": 16, "n_groups": 1})";
-
-TensorMap tensors_in(const std::vector<std::byte>& file) {
-  CheckpointReader reader(file.size());
-  test::require_ok(reader.feed(file));
-  return value_of(reader.finish());
-}
 
 }  // namespace
 
