@@ -141,9 +141,24 @@ async function buildPackage() {
         external: ['./sutra-*.mjs'],
         logLevel: 'warning',
       });
+      for (const name of readdirSync(dist).filter((name) => name.endsWith('.js'))) keepUrlsWhole(join(dist, name));
       run(join(repoRoot, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.package.json'], { cwd: repoRoot, quiet: true });
     },
   );
+}
+
+/**
+ * The limit ends lines anywhere, and bundlers look for `new URL("./NAME",import.meta.url)` in one piece: the line ends after
+ * it instead. In source maps, what follows there is off by as many columns.
+ * @param {string} path
+ */
+function keepUrlsWhole(path) {
+  const url = /new\s+URL\s*\(\s*"((?:[^"\\]|\\\n)*)"\s*,\s*import\s*\.\s*meta\s*\.\s*url\s*\)/g;
+  const whole = readFileSync(path, 'utf8').replace(url, (found, /** @type {string} */ name) => {
+    const lines = found.split('\n').length - 1;
+    return `new URL("${name.replaceAll('\\\n', '')}",import.meta.url)${'\n'.repeat(lines)}`;
+  });
+  writeFileSync(path, whole);
 }
 
 async function buildWeb() {

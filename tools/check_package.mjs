@@ -1,5 +1,5 @@
 // Holds dist/ to what package.json promises, and each artefact to the instruction set in its name.   node tools/check_package.mjs
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { modules } from './build.mjs';
 import { capture, onPath, repoRoot, runMain } from './lib/run.mjs';
@@ -18,7 +18,19 @@ export function checkPackage() {
     if (!existsSync(join(repoRoot, path))) problems.push(`package.json names ${path}, which does not exist`);
   }
   for (const artefact of modules) problems.push(...checkArtefact(artefact));
+  problems.push(...checkUrls());
   return problems;
+}
+
+/** Bundlers look for exactly this form, and leave a file out that they do not find in it. */
+function checkUrls() {
+  const dist = join(repoRoot, 'dist');
+  const scripts = readdirSync(dist).filter((name) => name.endsWith('.js'));
+  const code = scripts.map((name) => readFileSync(join(dist, name), 'utf8')).join('\n');
+  return ['worker.js', ...modules.map((artefact) => `sutra-${artefact}.wasm`)]
+    .map((name) => `new URL("./${name}",import.meta.url)`)
+    .filter((url) => !code.includes(url))
+    .map((url) => `dist/*.js: bundlers do not find ${url}`);
 }
 
 /** A browser without a feature refuses a whole module for one instruction of it. @param {string} artefact */
