@@ -1,9 +1,10 @@
 // Speed of every kernel family, one thread, on stdout: one row for each family, variant and case.
 //
-//   sutra_kernel_bench [--family NAME] [--isa NAME] [--csv MACHINE] [--threads N]
+//   sutra_kernel_bench [--family NAME] [--isa NAME] [--csv MACHINE]
+//   sutra_kernel_bench --family awq [--threads N] …
 //
 // Default: everything that runs here, as one JSON object. --csv writes lines for bench/results/MACHINE.csv instead.
-// --threads is for the family awq, which is work of a pool.
+// --threads is for that family alone, which is work of a pool.
 // "us" is the time of one call, "GB/s" the bytes that it must move at least once. The family "limits" is what the
 // machine can do at best.
 #include <cstdio>
@@ -53,9 +54,12 @@ int run(int argc, char** argv) {
     if (option == "--csv") machine = argv[i + 1];
     if (option == "--threads") n_threads = std::strtoul(argv[i + 1], nullptr, 10);
   }
-  const bool given = !family.empty() || !isa.empty() || !machine.empty() || n_threads > 1;
-  if (argc % 2 == 0 || (argc > 1 && !given) || n_threads == 0) {
-    return fail_with("usage: sutra_kernel_bench [--family NAME] [--isa NAME] [--csv MACHINE] [--threads N]");
+  const bool given = !family.empty() || !isa.empty() || !machine.empty();
+  // The other families measure one thread, whatever is asked for.
+  const bool has_threads = n_threads == 1 || (n_threads > 1 && family == "awq");
+  if (argc % 2 == 0 || (argc > 1 && !given) || !has_threads) {
+    return fail_with(
+        "usage: sutra_kernel_bench [--family NAME] [--isa NAME] [--csv MACHINE]; --family awq [--threads N]");
   }
   if (!isa.empty()) {
     const auto parsed = kernels::parse_isa(isa);

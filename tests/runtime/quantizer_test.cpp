@@ -69,6 +69,14 @@ Result<Quantizer> make(const std::string& model, Method method, Sequences sequen
   return Quantizer::create(weights_of(model), Companions(), std::move(sequences), {method, 4, group_size}, 2);
 }
 
+// The file with the weights.
+std::vector<std::byte> file_of(Quantizer quantizer) {
+  MemorySink sink;
+  test::require_ok(quantizer.begin(sink));
+  while (value_of(quantizer.step())) continue;
+  return {sink.bytes().begin(), sink.bytes().end()};
+}
+
 // Runs it to its end and writes the folder.
 QuantizeReport write(Quantizer& quantizer, const std::string& out) {
   std::filesystem::create_directories(out);
@@ -175,13 +183,10 @@ TEST_CASE("the number of threads changes nothing of the model") {
     std::vector<std::byte> expected;
     for (const size_t n_threads : {size_t{1}, size_t{2}, size_t{3}, size_t{5}}) {
       CAPTURE(n_threads);
-      Quantizer quantizer =
-          value_of(Quantizer::create(weights_of(model), Companions(), sequences, {Method::kAwq, 4, 32}, n_threads));
-      MemorySink sink;
-      test::require_ok(quantizer.begin(sink));
-      while (value_of(quantizer.step())) continue;
-      if (n_threads == 1) expected.assign(sink.bytes().begin(), sink.bytes().end());
-      CHECK(std::ranges::equal(sink.bytes(), expected));
+      const std::vector<std::byte> file = file_of(
+          value_of(Quantizer::create(weights_of(model), Companions(), sequences, {Method::kAwq, 4, 32}, n_threads)));
+      if (n_threads == 1) expected = file;
+      CHECK(file == expected);
     }
   }
 }
@@ -368,12 +373,8 @@ std::vector<std::byte> quantised_in_places(const std::string& model, const Seque
 
 std::vector<std::byte> quantised_at_once(const std::string& model, const Sequences& sequences = random_sequences(),
                                          bool keep_embeddings = false) {
-  Quantizer quantizer = value_of(
-      Quantizer::create(weights_of(model), Companions(), sequences, {Method::kAwq, 4, 32, keep_embeddings}, 2));
-  MemorySink sink;
-  test::require_ok(quantizer.begin(sink));
-  while (value_of(quantizer.step())) continue;
-  return {sink.bytes().begin(), sink.bytes().end()};
+  return file_of(value_of(
+      Quantizer::create(weights_of(model), Companions(), sequences, {Method::kAwq, 4, 32, keep_embeddings}, 2)));
 }
 
 }  // namespace
@@ -442,18 +443,29 @@ TEST_CASE("what keeps its embeddings has no tensor that only we know") {
     const std::string model = fresh_model(folder, config);
     const auto names_of = [&](Method method, bool keeps) {
       const QuantizeOptions options{method, 4, 32, keeps};
-      Quantizer quantizer =
-          value_of(Quantizer::create(weights_of(model), Companions(), random_sequences(), options, 2));
-      MemorySink sink;
-      test::require_ok(quantizer.begin(sink));
-      while (value_of(quantizer.step())) continue;
-      return tensors_in({sink.bytes().begin(), sink.bytes().end()}).names();
+      return tensors_in(
+                 file_of(value_of(Quantizer::create(weights_of(model), Companions(), random_sequences(), options, 2))))
+          .names();
     };
     // Rounding to nearest scales nothing.
     CHECK(names_of(Method::kAwq, true) == names_of(Method::kRtn, true));
     n_new += names_of(Method::kAwq, false).size() - names_of(Method::kRtn, false).size();
   }
   CHECK(n_new > 0);
+}
+
+// tests/oracle/transformers_awq.py shows that it has to be so.
+TEST_CASE("what keeps its embeddings keeps what transformers reads by itself") {
+  for (const std::string_view config : {kConfigs[4], kConfigs[5]}) {
+    CAPTURE(config);
+    const test::TemporaryFolder folder;
+    const std::string model = fresh_model(folder, config);
+    for (const bool keeps : {true, false}) {
+      const TensorMap tensors = tensors_in(quantised_at_once(model, random_sequences(), keeps));
+      CHECK(tensors.contains("backbone.layers.1.mixer.out_proj.weight") == keeps);
+      CHECK(tensors.contains("backbone.layers.1.mixer.out_proj.qweight") != keeps);
+    }
+  }
 }
 
 TEST_CASE("matrices that stay in files of torch.save make the same model") {
