@@ -153,4 +153,29 @@ TEST_CASE("the search for limits finds AutoAWQ's, or as good ones (shared data)"
   }
 }
 
+TEST_CASE("channels that never change are scaled by their size, and those that are always zero least") {
+  constexpr size_t kInputs = 128, kOutputs = 32, kTokens = 256, kZero = 3, kConstant = 5;
+  test::Random random(20261123);
+  ThreadPool pool(2);
+  std::vector<float> x(kTokens * kInputs), weights(kOutputs * kInputs);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const size_t channel = i % kInputs;
+    x[i] = channel == kZero ? 0.0f : channel == kConstant ? 8.0f : random.normal() * (channel < 16 ? 30.0f : 1.0f);
+  }
+  for (float& weight : weights) weight = random.normal();
+  InputStatistics input = test::value_of(InputStatistics::create(kInputs, kTokens));
+  for (size_t first = 0; first < kTokens; first += 64) {
+    test::require_ok(input.add(std::span(x).subspan(first * kInputs, 64 * kInputs)));
+  }
+  CHECK(input.variance()[kZero] == 0.0f);
+  CHECK(input.variance()[kConstant] == 0.0f);
+  const CalibratedMatrix matrix{weights, kOutputs, &input};
+  const ScaleChoice choice = search_scales({&matrix, 1}, {}, {4, kInputs}, pool);
+  REQUIRE(choice.step > 0);  // some channels are 30 times the others
+  CHECK(std::ranges::all_of(choice.s, [](float s) { return std::isfinite(s) && s > 0; }));
+  CHECK(std::ranges::min_element(choice.s) - choice.s.begin() == kZero);
+  CHECK(choice.s[kConstant] > choice.s[kInputs - 1]);
+  CHECK(choice.error < choice.error_unscaled);
+}
+
 }  // namespace sutra
